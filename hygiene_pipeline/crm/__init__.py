@@ -1,0 +1,1 @@
+"""CRM adapters behind one small protocol: read contacts, compare-and-set, undo."""

@@ -1,0 +1,1 @@
+"""EHR adapters: FHIR R4 and HL7 v2."""

@@ -1,0 +1,1 @@
+"""What source systems drop into `landing/`, taken once and whole into the `raw` and `quarantine` schemas."""

@@ -1,0 +1,1 @@
+"""Phone numbers: normalising what people typed, and asking who still answers."""

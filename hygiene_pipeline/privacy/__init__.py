@@ -1,0 +1,1 @@
+"""Keys, roles, published databases and redaction: what keeps PHI where it belongs."""

@@ -1,0 +1,1 @@
+"""Writing back to the CRM: the outbox of changes and the messages that win numbers back."""
