@@ -1,0 +1,1 @@
+"""Policy is data: the shipped YAML, the models that check it, and the tables SQL joins. No thresholds in code."""

@@ -1,0 +1,163 @@
+"""The shape of every policy. A wrong value is refused by key, with what is allowed."""
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, NonNegativeFloat, PositiveInt
+
+Share = Annotated[float, Field(ge=0, le=1)]
+Hour = Annotated[int, Field(ge=0, le=23)]
+CareStatus = Literal["active", "completed", "referred", "discharged", "deceased"]
+System = Literal["ehr", "pm", "crm", "patient", "eligibility"]
+StalenessType = Literal["phone", "insurance", "care", "referring_provider", "email", "address", "identity"]
+Metric = Literal[
+    "contact_validity_rate",
+    "insurance_status_accuracy",
+    "care_status_sync_lag_hours",
+    "stale_record_rate",
+    "phone_validation_cadence_days",
+]
+
+
+class Strict(BaseModel):
+    """No unknown keys, no later changes."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Placeholder(Strict):
+    """A pattern over all digits of a number that nobody answers."""
+
+    pattern: str
+    note: str
+
+
+class PhonePolicy(Strict):
+    """When a number counts as confirmed and when it is asked about again; days and US dollars."""
+
+    confirmed_for_days: PositiveInt
+    revalidate_after_days: PositiveInt
+    shared_number_limit: PositiveInt
+    default_region: Annotated[str, Field(pattern=r"^[A-Z]{2}$")]
+    lookup_price_usd: NonNegativeFloat
+    monthly_budget_usd: NonNegativeFloat | None
+    placeholders: list[Placeholder]
+
+
+class InsurancePolicy(Strict):
+    """How many days an eligibility answer stands."""
+
+    answer_valid_days: PositiveInt
+
+
+class CareEvent(Strict):
+    """What one kind of EHR event says about the care status."""
+
+    kind: str
+    event: str
+    care_status: CareStatus
+    rank: int
+
+
+class Segment(Strict):
+    """A condition code prefix that puts a patient into an outreach segment."""
+
+    segment: str
+    system: Literal["icd10", "snomed"]
+    code_prefix: str
+
+
+class CarePolicy(Strict):
+    """How EHR events and conditions become care status and segments."""
+
+    events: list[CareEvent]
+    segments: list[Segment]
+    leave_segments: list[CareStatus]
+
+
+class FieldPolicy(Strict):
+    """Which systems may say a field, in order, and whether the CRM is corrected automatically."""
+
+    strategy: Literal["authoritative", "most_recent", "most_recently_confirmed", "opt_out_wins", "staff_review"]
+    sources: list[System]
+    write: Literal["auto", "review", "never"]
+
+
+class SourceOfTruthPolicy(Strict):
+    """One FieldPolicy a field."""
+
+    fields: dict[str, FieldPolicy]
+
+
+class PriorityPolicy(Strict):
+    """The cuts between tiers, and the days until an issue of a tier is due."""
+
+    visit_soon_days: PositiveInt
+    seen_within_months: PositiveInt
+    dormant_after_months: PositiveInt
+    due_days: dict[Literal[1, 2, 3, 4], PositiveInt]
+
+
+class AssignmentPolicy(Strict):
+    """Which role works on which kind of staleness."""
+
+    roles: dict[StalenessType, str]
+    fallback: str
+
+
+class BenchmarkBand(Strict):
+    """Where a metric's bands begin, in its own unit."""
+
+    unit: Literal["share", "hours", "days"]
+    higher_is_better: bool
+    target: float
+    acceptable_from: float
+
+
+class BenchmarkPolicy(Strict):
+    """The bands of all metrics."""
+
+    lag_window_days: PositiveInt
+    metrics: dict[Metric, BenchmarkBand]
+
+
+class PlaceDelivery(Strict):
+    """What share of its last delivery a place must bring."""
+
+    min_share: Share
+    is_required: bool
+
+
+class DeliveryPolicy(Strict):
+    """One PlaceDelivery a place of full extracts."""
+
+    places: dict[str, PlaceDelivery]
+
+
+class ReengagementPolicy(Strict):
+    """How often, how far apart and when patients are asked to confirm a number."""
+
+    max_tries: PositiveInt
+    wait_days: PositiveInt
+    quiet_from_hour: Hour
+    quiet_to_hour: Hour
+
+
+class AuditPolicy(Strict):
+    """How many records are checked by hand."""
+
+    sample_size: PositiveInt
+
+
+class Policies(Strict):
+    """All policies of one practice: the shipped values with the practice's overrides."""
+
+    phone: PhonePolicy
+    insurance: InsurancePolicy
+    care: CarePolicy
+    source_of_truth: SourceOfTruthPolicy
+    priorities: PriorityPolicy
+    assignment: AssignmentPolicy
+    benchmarks: BenchmarkPolicy
+    delivery: DeliveryPolicy
+    reengagement: ReengagementPolicy
+    audit: AuditPolicy

@@ -1,0 +1,192 @@
+"""The practice file: the one thing a user writes. A wrong one is refused by key, with what is allowed."""
+
+import re
+from datetime import date
+from pathlib import Path
+from typing import Annotated, Any, Literal
+from zoneinfo import ZoneInfo, available_timezones
+
+import phonenumbers
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, NonNegativeFloat, PositiveInt, ValidationError, field_validator
+
+from hygiene_pipeline.failures import PracticeFileError
+from hygiene_pipeline.policies.load import merged
+from hygiene_pipeline.policies.models import Policies, StalenessType
+
+_ID = re.compile(r"^[a-z0-9][a-z0-9_-]{0,62}$")
+
+
+class Part(BaseModel):
+    """A part of the practice file: no unknown keys."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Ehr(Part):
+    """Where the EHR's resources come from."""
+
+    kind: Literal["files"]
+
+
+class Pm(Part):
+    """Where the practice management system's extracts come from."""
+
+    kind: Literal["files"]
+
+
+class Crm(Part):
+    """The CRM, and whether corrections are written to it."""
+
+    kind: Literal["files", "embedded"]
+    sync: Literal["off", "dry_run", "apply"] = "dry_run"
+
+
+class PhoneLookup(Part):
+    """Who is asked whether a number still answers."""
+
+    kind: Literal["files", "off"]
+
+
+class Outreach(Part):
+    """What outreach costs a month and hygiene a year, in US dollars."""
+
+    monthly_spend: NonNegativeFloat = 0
+    hygiene_cost_per_year: NonNegativeFloat = 0
+
+
+class Absence(Part):
+    """Days on which a person gets no work, the last day included."""
+
+    first: date
+    last: date
+
+
+class Staff(Part):
+    """A person who works issues: what they handle, how many a day, and when they are away."""
+
+    id: Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]{1,64}$")]
+    role: str
+    handles: list[StalenessType] = []
+    capacity_per_day: PositiveInt = 40
+    absent: list[Absence] = []
+
+
+class Baa(Part):
+    """A business associate agreement on file."""
+
+    vendor: str
+    signed_on: date
+
+
+class ColumnFormat(Part):
+    """Our column for one of an extract's, with its date format (strptime)."""
+
+    as_: Annotated[str, Field(alias="as")]
+    format: str | None = None
+
+
+class Practice(Part):
+    """One practice: a partition, a warehouse, a set of keys."""
+
+    practice: str
+    name: str
+    timezone: str
+    phone: str
+    ehr: Ehr = Ehr(kind="files")
+    pm: Pm = Pm(kind="files")
+    crm: Crm
+    phone_lookup: PhoneLookup = PhoneLookup(kind="off")
+    outreach: Outreach = Outreach()
+    staff: Annotated[list[Staff], Field(min_length=1)]
+    baa: list[Baa] = []
+    columns: dict[str, dict[str, str | ColumnFormat]] = {}
+    policies: Policies
+
+    @field_validator("timezone")
+    @classmethod
+    def _is_a_zone(cls, value: str) -> str:
+        if value not in available_timezones():
+            raise ValueError("is not a time zone; allowed: an IANA name such as America/New_York")
+        return value
+
+    @field_validator("phone")
+    @classmethod
+    def _is_a_number(cls, value: str) -> str:
+        try:
+            number = phonenumbers.parse(value, None)
+        except phonenumbers.NumberParseException:
+            number = None
+        if number is None or not phonenumbers.is_possible_number(number):
+            raise ValueError("is not a phone number in E.164; allowed: + and the country code, such as +16175550100")
+        return str(phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164))
+
+    @property
+    def zone(self) -> ZoneInfo:
+        """The practice's time zone."""
+        return ZoneInfo(self.timezone)
+
+
+def practice_ids(folder: Path) -> list[str]:
+    """The ids of all practice files, sorted; reads no file."""
+    return sorted(path.stem for path in folder.glob("*.yaml") if _ID.match(path.stem))
+
+
+def load_practice(folder: Path, practice: str) -> Practice:
+    """Read and check `practices/<practice>.yaml`; every problem in one message, a line each."""
+    path = folder / f"{practice}.yaml"
+    if not _ID.match(practice):
+        raise PracticeFileError("practice: is not an id; allowed: lower-case letters, digits, - and _")
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8-sig"))
+    except FileNotFoundError:
+        known = ", ".join(practice_ids(folder)) or "none yet"
+        raise PracticeFileError(f"{path}: there is no such practice file; practices here: {known}") from None
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        place = getattr(error, "problem_mark", None)
+        line = f", line {place.line + 1}" if place else ""
+        raise PracticeFileError(f"{path}{line}: is not readable YAML in UTF-8") from None
+    if not isinstance(content, dict):
+        raise PracticeFileError(f"{path}: must be a mapping of keys, see practices/riverside.yaml")
+    return _checked(path, practice, content)
+
+
+def _checked(path: Path, practice: str, content: dict[str, Any]) -> Practice:
+    overrides = content.get("policies") or {}
+    if not isinstance(overrides, dict):
+        raise PracticeFileError(f"{path}: policies: must be a mapping of policy names")
+    try:
+        result = Practice.model_validate({**content, "policies": merged(overrides)})
+    except ValidationError as error:
+        problems = [_problem(dict(each)) for each in error.errors(include_url=False)]
+        raise PracticeFileError("\n".join(f"{path}: {problem}" for problem in problems)) from None
+    if result.practice != practice:
+        raise PracticeFileError(f"{path}: practice: must equal the file name; allowed: {practice}")
+    return result
+
+
+def _problem(error: dict[str, Any]) -> str:
+    key = ".".join(str(part) for part in error["loc"]) or "file"
+    context = error.get("ctx", {})
+    if error["type"] == "extra_forbidden":
+        return f"{key}: is not a known key; allowed: {', '.join(_known_keys(error['loc']))}"
+    if error["type"] == "missing":
+        return f"{key}: is missing"
+    if error["type"] == "literal_error":
+        return f"{key}: {error['input']!r} is not allowed; allowed: {context['expected']}"
+    return f"{key}: {error['msg'].removeprefix('Value error, ')}"
+
+
+def _known_keys(place: tuple[str | int, ...]) -> list[str]:
+    """The keys allowed beside the offending one, found by walking the models along its place."""
+    model: Any = Practice
+    for part in place[:-1]:
+        if isinstance(part, str) and isinstance(model, type) and issubclass(model, BaseModel):
+            field = model.model_fields.get(part)
+            model = field.annotation if field else None
+        else:
+            model = getattr(model, "__args__", (None,))[-1]
+    if isinstance(model, type) and issubclass(model, BaseModel):
+        return [field.alias or name for name, field in model.model_fields.items()]
+    inner = [each for each in getattr(model, "__args__", ()) if isinstance(each, type) and issubclass(each, BaseModel)]
+    return [field.alias or name for name, field in inner[-1].model_fields.items()] if inner else ["see the README"]
