@@ -1,0 +1,55 @@
+"""The two ledgers of the `sync` layer: changes written to the CRM, and messages sent. Their columns, nothing else."""
+
+import duckdb
+
+_CRM_CHANGE = """
+create table if not exists sync.crm_change (
+    change_id varchar,
+    contact_id varchar,
+    field varchar,
+    old_value varchar,
+    new_value varchar,
+    reason varchar,
+    evidence_ref varchar,
+    state varchar,
+    attempts integer,
+    planned_at timestamptz,
+    applied_at timestamptz,
+    sync_id varchar,
+    event_at timestamptz,
+    evidence_at timestamptz,
+    before_value varchar,
+    touched_at timestamptz
+)
+"""
+
+_MESSAGE = """
+create table if not exists sync.message (
+    message_id varchar,
+    contact_id varchar,
+    channel varchar,
+    address_kind varchar,
+    template varchar,
+    try_number integer,
+    state varchar,
+    reason varchar,
+    planned_at timestamptz,
+    sent_at timestamptz
+)
+"""
+
+_COMMENTS = (
+    "comment on table sync.crm_change is 'One row per change of a field of a CRM contact: the ledger of writes.'",
+    "comment on column sync.crm_change.old_value is 'The value the decision was taken on.'",
+    "comment on column sync.crm_change.before_value is 'The exact text the write replaced; undo puts it back.'",
+    "comment on column sync.crm_change.touched_at is 'The pass that last tried, settled or undid the change.'",
+    "comment on column sync.crm_change.event_at is 'When the thing happened that made the value wrong.'",
+    "comment on column sync.crm_change.evidence_at is 'When the evidence of it reached us.'",
+    "comment on table sync.message is 'One row per try to have a patient confirm a phone number, or reason not to.'",
+)
+
+
+def create_tables(con: duckdb.DuckDBPyConnection) -> None:
+    """Make both ledgers if they are missing; the schema exists."""
+    for statement in (_CRM_CHANGE, _MESSAGE, *_COMMENTS):
+        con.execute(statement)
