@@ -1,0 +1,192 @@
+"""Great Expectations, for the `expect_*` tests of a model: any expectation by its snake-case name.
+
+They run on a pandas frame cut to the columns they need, because that library's own DuckDB path does not work. It is
+imported on first use, which takes seconds. Whatever it says about values stays inside this module: results are counts.
+"""
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, date, datetime, time
+from functools import lru_cache
+from typing import TYPE_CHECKING, Final
+
+import duckdb
+
+from hygiene_pipeline.model_contracts import EXPECTATION
+from hygiene_pipeline.model_history import Types, quoted
+from hygiene_pipeline.model_tests import KEPT_KEYS, TestCrashedError, Tested, TestResult, key_of
+from hygiene_pipeline.sql_models import Model, ModelTest
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from great_expectations.core.batch_definition import BatchDefinition
+    from great_expectations.core.expectation_validation_result import ExpectationValidationResult
+    from great_expectations.expectations.expectation import Expectation
+
+_KEY: Final = "row key"
+_COLUMN_ARGUMENTS: Final = ("column_A", "column_B", "column_list", "column_set")
+_RESULT_FORMAT: Final = {
+    "result_format": "COMPLETE",
+    "unexpected_index_column_names": [_KEY],
+    # Without this the lists of failing rows carry the failing values beside the keys.
+    "exclude_unexpected_values": True,
+    "return_unexpected_index_query": False,
+}
+_RAISED = re.compile(r"^(?:\w+\.)*(\w+(?:Error|Exception))\b", re.MULTILINE)
+
+
+def run_expectations(
+    con: duckdb.DuckDBPyConnection, model: Model, relation: str, types: Types, *, singly: bool = False
+) -> Tested:
+    """Run the `expect_*` tests of `model` on `relation`, whose columns and types are given.
+
+    If the rows of some test cannot be read, that is its result when `singly`, else a TestCrashedError.
+    """
+    tests = [test for test in model.every_test if test.type.startswith(EXPECTATION)]
+    tested = Tested(results=(), keys={})
+    for where in dict.fromkeys(test.where for test in tests):
+        group = [test for test in tests if test.where == where]
+        columns = ", ".join(["", *map(quoted, _needed(group, types))])
+        try:
+            frame = con.execute(
+                f'select {key_of(model)} as "{_KEY}"{columns} from {relation} where {where or "true"}'
+            ).df()
+        except duckdb.Error as error:
+            if not singly:
+                raise TestCrashedError(f"{model.name}: rows could not be read ({type(error).__name__})") from None
+            tested += _all_unknown(model, group, f"its rows could not be read ({type(error).__name__})")
+        else:
+            tested += _validated(model, group, frame, types)
+    return tested
+
+
+def _needed(tests: Iterable[ModelTest], types: Types) -> list[str]:
+    """The columns that the tests speak of; all of them for a test of the table's own columns."""
+    named: set[str] = set()
+    for test in tests:
+        if test.type.startswith("expect_table_column"):
+            return list(types)
+        named.add(test.column or "")
+        for argument in _COLUMN_ARGUMENTS:
+            given = test.arguments.get(argument, [])
+            named.update([given] if isinstance(given, str) else given)
+    return [column for column in types if column in named]
+
+
+def _validated(model: Model, tests: Sequence[ModelTest], frame: "pd.DataFrame", types: Types) -> Tested:
+    import great_expectations as gx
+
+    suite = gx.ExpectationSuite(name=model.name)
+    unusable: list[tuple[ModelTest, str]] = []
+    for test in tests:
+        try:
+            suite.add_expectation(_expectation(test, types))
+        except LookupError:
+            unusable.append((test, "no such expectation"))
+        except (TypeError, ValueError):
+            unusable.append((test, "its arguments are not what the expectation takes"))
+    outcome = _batch_definition().get_batch({"dataframe": frame}).validate(suite, result_format=_RESULT_FORMAT)
+    # They come in no fixed order.
+    found = {result.expectation_config.meta["test"]: result for result in outcome.results}
+    tested = Tested(results=(), keys={})
+    for test in tests:
+        if test.name in found:
+            tested += _read(model, test, found[test.name], len(frame))
+    for test, error in unusable:
+        tested += _all_unknown(model, [test], error)
+    lost = [test for test in tests if test.name not in {result.test for result in tested.results}]
+    return tested + _all_unknown(model, lost, "is the same as another test")
+
+
+def _expectation(test: ModelTest, types: Types) -> "Expectation":
+    """The expectation with its arguments, or LookupError."""
+    import great_expectations.expectations as library
+
+    spelt = {name.lower(): name for name in dir(library) if name.startswith("Expect")}
+    kind = getattr(library, spelt[test.type.replace("_", "")])
+    arguments = {**test.arguments}
+    if test.column:
+        arguments["column"] = test.column
+        arguments = {name: _comparable(value, types.get(test.column, "")) for name, value in arguments.items()}
+    severity = "critical" if test.blocking else "warning"
+    return kind(**arguments, severity=severity, meta={"test": test.name})
+
+
+def _comparable(value: object, kind: str) -> object:
+    """A day or time of the models file as the frame's column holds it; anything else as it is."""
+    if not kind.startswith(("DATE", "TIMESTAMP")) or not isinstance(value, str | date):
+        return value
+    try:
+        moment = datetime.fromisoformat(value) if isinstance(value, str) else value
+    except ValueError:
+        return value
+    if not isinstance(moment, datetime):
+        moment = datetime.combine(moment, time())
+    zoned = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+    return zoned.astimezone(UTC) if kind == "TIMESTAMP WITH TIME ZONE" else moment.replace(tzinfo=None)
+
+
+def _read(model: Model, test: ModelTest, result: "ExpectationValidationResult", rows: int) -> Tested:
+    """One result: a crash is an error, not a failure; `mostly` may pass with failing rows."""
+    if crash := _crash(result.exception_info):
+        return _all_unknown(model, [test], crash)
+    found: Mapping[str, object] = result.result
+    passed = bool(result.success)
+    read = TestResult(
+        test=test.name,
+        model=model.name,
+        severity=test.severity,
+        passed=passed,
+        checked=_count(found.get("element_count"), rows),
+        failing=_count(found.get("unexpected_count"), 0),
+    )
+    keys = sorted(_keys(found.get("unexpected_index_list")))[:KEPT_KEYS]
+    return Tested(results=(read,), keys={test.name: tuple(keys)} if keys and not passed else {})
+
+
+def _crash(info: Mapping[str, object]) -> str | None:
+    """`crashed (TypeError)` if the expectation did: its information is then keyed by metric. Never its message."""
+    nested: list[Mapping[str, object]] = [part for part in info.values() if isinstance(part, dict)]
+    for part in nested or [info]:
+        if part.get("raised_exception"):
+            raised = _RAISED.findall(str(part.get("exception_traceback")))
+            return f"crashed ({raised[-1]})" if raised else "crashed"
+    return None
+
+
+def _keys(index: object) -> set[str]:
+    """The keys of an index list, whose parts are one row (`{key: 'a'}`) or a column of rows (`{key: ['a', 'b']}`)."""
+    keys: set[str] = set()
+    for part in index if isinstance(index, list) else []:
+        found = part.get(_KEY, []) if isinstance(part, dict) else []
+        keys.update([found] if isinstance(found, str) else map(str, found))
+    return keys
+
+
+def _count(value: object, otherwise: int) -> int:
+    return value if isinstance(value, int) else otherwise
+
+
+def _all_unknown(model: Model, tests: Iterable[ModelTest], error: str) -> Tested:
+    results = (
+        TestResult(
+            test=test.name, model=model.name, severity=test.severity, passed=False, checked=0, failing=0, error=error
+        )
+        for test in tests
+    )
+    return Tested(results=tuple(results), keys={})
+
+
+@lru_cache(maxsize=1)
+def _batch_definition() -> "BatchDefinition":
+    """One context in memory a process, silent, with a place to hand frames in."""
+    import great_expectations as gx
+    from great_expectations.data_context.types.base import ProgressBarsConfig
+
+    context = gx.get_context(mode="ephemeral")
+    context.variables.progress_bars = ProgressBarsConfig(globally=False)
+    return (
+        context.data_sources.add_pandas("models")
+        .add_dataframe_asset("model")
+        .add_batch_definition_whole_dataframe("all")
+    )

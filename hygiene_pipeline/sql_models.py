@@ -1,0 +1,181 @@
+"""A model file: its name, grain, words, tests and what it reads.
+
+A model is a plain select in `dbt_like_sql/<layer>/<table>.sql`; its words and tests stand in a `models*.yml` beside it.
+Dependencies are read out of the SQL by DuckDB's own parser. Nothing here touches a warehouse.
+"""
+
+import hashlib
+import re
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
+from graphlib import CycleError, TopologicalSorter
+from pathlib import Path
+from typing import Any
+
+from hygiene_pipeline.model_contracts import ContractError, ModelContract, Severity, TestContract, read_contracts
+from hygiene_pipeline.sql_text import SqlFacts, SqlRefusedError, read_sql
+
+HISTORY = "history"
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelTest:
+    """One data test of a model, `name` unique within it (`accepted_values_phone_state`)."""
+
+    name: str
+    type: str
+    column: str | None
+    arguments: Mapping[str, Any]
+    severity: Severity
+    where: str | None
+
+    @property
+    def blocking(self) -> bool:
+        """Whether its failure keeps the table from being published."""
+        return self.severity == "error"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Column:
+    """A documented column; `data_type` only where its file gives one."""
+
+    name: str
+    description: str
+    data_type: str | None
+    tests: tuple[ModelTest, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Model:
+    """A SQL model with everything its files say about it."""
+
+    name: str
+    sql: str = field(repr=False)
+    path: Path
+    description: str
+    grain: tuple[str, ...]
+    columns: tuple[Column, ...]
+    tests: tuple[ModelTest, ...]
+    materialized: str
+    history: bool
+    owner: str | None
+    dependencies: tuple[str, ...]
+    history_reads: tuple[str, ...]
+    output_names: tuple[str, ...]
+
+    @property
+    def layer(self) -> str:
+        """Its schema, folder and asset group."""
+        return self.name.partition(".")[0]
+
+    @property
+    def table(self) -> str:
+        """Its name within the layer."""
+        return self.name.partition(".")[2]
+
+    @property
+    def history_table(self) -> str:
+        """Where its past rows are kept, if they are."""
+        return f"{HISTORY}.{self.layer}_{self.table}"
+
+    @property
+    def code_version(self) -> str:
+        """Changes when, and only when, the SQL does."""
+        return hashlib.sha256(self.sql.encode()).hexdigest()
+
+    @property
+    def every_test(self) -> tuple[ModelTest, ...]:
+        """The tests of its columns, then those of the whole model."""
+        return tuple(test for column in self.columns for test in column.tests) + self.tests
+
+
+def load_models(root: Path) -> dict[str, Model]:
+    """Every model under `root`, by name (`hygiene.contact_status`), in the order of their names."""
+    contracts: dict[str, tuple[ModelContract, Path]] = {}
+    for file in sorted(root.glob("*/models*.yml")):
+        for contract in read_contracts(file.read_text(), _shown(file)):
+            name = f"{file.parent.name}.{contract.name}"
+            if name in contracts:
+                raise ContractError(f"{_shown(file)}: {contract.name}: described twice")
+            contracts[name] = (contract, file)
+    files = {f"{file.parent.name}.{file.stem}": file for file in sorted(root.glob("*/*.sql"))}
+    for name in sorted(files.keys() - contracts.keys()):
+        raise ContractError(f"{_shown(files[name])}: has no entry in a models.yml beside it")
+    for name in sorted(contracts.keys() - files.keys()):
+        raise ContractError(f"{_shown(contracts[name][1])}: {contracts[name][0].name}: has no .sql file beside it")
+    texts = {name: file.read_text() for name, file in files.items()}
+    try:
+        facts = read_sql(texts)
+    except SqlRefusedError as error:
+        raise ContractError(f"{_shown(files[error.name])}: {error}") from None
+    models = {name: make_model(files[name], texts[name], contracts[name][0], facts[name]) for name in sorted(files)}
+    topological(models)
+    return models
+
+
+def topological(models: Mapping[str, Model], names: Collection[str] | None = None) -> list[str]:
+    """`names` (all by default), each after what it reads, directly or through others; ties in order of name."""
+    graph = {name: [read for read in model.dependencies if read in models] for name, model in sorted(models.items())}
+    try:
+        ordered = list(TopologicalSorter(graph).static_order())
+    except CycleError as error:
+        circle = " -> ".join(reversed(error.args[1]))
+        raise ContractError(f"models read each other in a circle: {circle}") from None
+    return [name for name in ordered if names is None or name in names]
+
+
+def external_dependencies(models: Mapping[str, Model]) -> tuple[str, ...]:
+    """The tables that models read and no model makes: raw, policy, and what Python makes."""
+    return tuple(sorted({read for model in models.values() for read in model.dependencies} - models.keys()))
+
+
+def make_model(path: Path, sql: str, contract: ModelContract, facts: SqlFacts) -> Model:
+    """A model of its file, its text, the words about it and what its SQL says."""
+    name = f"{path.parent.name}.{path.stem}"
+    if name in facts.reads:
+        raise ContractError(f"{_shown(path)}: reads itself; its past is in {HISTORY}.{name.replace('.', '_')}")
+    named: dict[str, int] = {}
+    return Model(
+        name=name,
+        sql=sql,
+        path=path,
+        description=" ".join(contract.description.split()),
+        grain=contract.config.meta.grain,
+        columns=tuple(
+            Column(
+                name=column.name,
+                description=" ".join(column.description.split()),
+                data_type=column.data_type,
+                tests=tuple(_test(test, column.name, named) for test in column.data_tests),
+            )
+            for column in contract.columns
+        ),
+        tests=tuple(_test(test, None, named) for test in contract.data_tests),
+        materialized=contract.config.materialized,
+        history=contract.config.meta.history,
+        owner=contract.config.meta.owner,
+        dependencies=tuple(sorted(read for read in facts.reads if not read.startswith(f"{HISTORY}."))),
+        history_reads=tuple(sorted(read for read in facts.reads if read.startswith(f"{HISTORY}."))),
+        output_names=facts.output_names,
+    )
+
+
+def _test(test: TestContract, column: str | None, named: dict[str, int]) -> ModelTest:
+    """A test under a name of its own: type and columns, and a number where that is taken."""
+    given = test.arguments
+    column = column or given.get("column_name") or given.get("column")
+    about = [column] if column else given.get("combination_of_columns") or given.get("column_list") or []
+    name = re.sub(r"\W+", "_", "_".join([test.type, *map(str, about)]))
+    named[name] = named.get(name, 0) + 1
+    return ModelTest(
+        name=name if named[name] == 1 else f"{name}_{named[name]}",
+        type=test.type,
+        column=column,
+        arguments={key: value for key, value in given.items() if key not in {"column_name", "column"}},
+        severity=test.config.severity,
+        where=test.config.where,
+    )
+
+
+def _shown(file: Path) -> str:
+    return "/".join(file.parts[-3:])
