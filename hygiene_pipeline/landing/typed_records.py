@@ -1,0 +1,101 @@
+"""From `landing_text` (every column as text) to `landing_typed`: typed, one record a key, the rest in quarantine.
+
+A value that cannot be read costs the field; a record is lost only if what it is known by cannot be read.
+"""
+
+from collections.abc import Sequence
+
+import duckdb
+
+from hygiene_pipeline.landing.delivery import Delivery
+from hygiene_pipeline.landing.headers import Found
+from hygiene_pipeline.landing.places import Extract
+from hygiene_pipeline.landing.rejects import reject_rows
+from hygiene_pipeline.landing.typed_columns import REASONS, literal, typed
+
+
+def lay_typed(con: duckdb.DuckDBPyConnection, delivery: Delivery, found: Sequence[Found]) -> int:
+    """Fill the temporary table `landing_typed` from `landing_text`; returns how many things went to quarantine."""
+    _read_types(con, delivery, found)
+    fields = reject_rows(
+        con,
+        delivery,
+        """select source_line, problem.field, problem.reason, problem.original
+           from (select source_line, unnest(problems) as problem from landing_read)""",
+    )
+    required = delivery.extract.required
+    unknown = " and ".join(f'"{name}" is not null' for name in required)
+    names = ", ".join(f"case when \"{name}\" is null then '{name}' end" for name in required)
+    # A required value that is there but unreadable has its reason among the field problems already.
+    rows = reject_rows(
+        con,
+        delivery,
+        f"""select source_line, concat_ws(', ', {names}) as field,
+              case when len(problems) = 0 then 'missing_key' else 'unusable_key' end as reason, original
+            from landing_read where not ({unknown})""",
+    )
+    con.execute(f"delete from landing_read where not ({unknown})")
+    return fields + rows + _one_a_key(con, delivery)
+
+
+def key_columns(extract: Extract) -> str:
+    """The key columns as an SQL list."""
+    return ", ".join(f'"{name}"' for name in extract.key)
+
+
+def _read_types(con: duckdb.DuckDBPyConnection, delivery: Delivery, found: Sequence[Found]) -> None:
+    readable = [each for each in found if each.column.type != "varchar" or each.column.codes is not None]
+    values = [typed(each) if each in readable else f'"{each.column.name}"' for each in found]
+    columns = [each.column.name for each in found]
+    spelt = ", ".join(f'{value} as "{name}"' for value, name in zip(values, columns, strict=True))
+    problems = ", ".join(
+        f"""case when text."{each.column.name}" is not null and read."{each.column.name}" is null
+            then {{field: '{each.column.name}', reason: {literal(_reason(each))}, original: text."{each.column.name}"}}
+            end"""
+        for each in readable
+    )
+    listed = f"list_filter([{problems}], lambda each: each is not null)" if readable else "[]"
+    hashed = ", ".join(_hashable(each) for each in found)
+    con.execute(
+        f"""create or replace temp table landing_read as
+            with delivery as (
+              select $timezone as timezone,
+                cast($extracted_at::timestamptz at time zone $timezone as date) as local_date
+            ),
+            read as (select source_line, {spelt} from landing_text, delivery)
+            select read.*, text.original, {listed} as problems, md5(concat_ws(chr(31), {hashed})) as row_hash
+            from read join landing_text as text using (source_line)""",
+        {"timezone": delivery.timezone, "extracted_at": delivery.extracted_at},
+    )
+
+
+def _reason(found: Found) -> str:
+    return "unknown_code" if found.column.codes is not None else REASONS[found.column.type]
+
+
+def _hashable(found: Found) -> str:
+    value = f'read."{found.column.name}"'
+    if found.column.type == "timestamptz":
+        value = f"epoch_us({value})"
+    return f"coalesce({value}::varchar, chr(30))"
+
+
+def _one_a_key(con: duckdb.DuckDBPyConnection, delivery: Delivery) -> int:
+    """Keep the latest record of each key; equal records collapse in silence, others are quarantined."""
+    extract = delivery.extract
+    latest = f'"{extract.version}" desc nulls last, ' if extract.version else ""
+    con.execute(
+        f"""create or replace temp table landing_typed as
+            select *, row_number() over latest_first as place, first_value(row_hash) over latest_first as kept
+            from landing_read
+            window latest_first as (partition by {key_columns(extract)} order by {latest}source_line desc)"""
+    )
+    con.execute("drop table landing_read")
+    conflicts = reject_rows(
+        con,
+        delivery,
+        f"""select source_line, {literal(", ".join(extract.key))} as field, 'duplicate_key' as reason, original
+            from landing_typed where place > 1 and row_hash <> kept""",
+    )
+    con.execute("delete from landing_typed where place > 1")
+    return conflicts

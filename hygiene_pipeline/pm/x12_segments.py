@@ -1,0 +1,88 @@
+"""From the text of an X12 file to interchanges of segments, whatever delimiters and line breaks it was written with.
+
+Written for files as they are: several interchanges in a file, each with its own delimiters; lines wrapped at 80 columns
+or broken after every segment; text before the first interchange; a last segment that is cut off.
+"""
+
+import re
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from hygiene_pipeline.pm.protocol import Unusable
+
+# "ISA" can stand in a name; followed by a qualifier, ten characters and a qualifier it cannot.
+_START = re.compile(r"ISA([^A-Za-z0-9 \r\n])\s?\d\s?\d\s?\1(?s:.){0,12}?\1\s?\d\s?\d\s?\1")
+_LINE_BREAKS = str.maketrans("", "", "\r\n")
+_HEADER_ELEMENTS = 16
+
+
+class Segment(NamedTuple):
+    """One segment: its number in the file, from 1, and its elements, the first of them its name."""
+
+    position: int
+    elements: list[str]
+
+    @property
+    def name(self) -> str:
+        """NM1, EB, AAA and so on."""
+        return self.elements[0]
+
+    def element(self, number: int) -> str:
+        """NM109 is element 9; an element that is not there is empty."""
+        return self.elements[number].strip() if number < len(self.elements) else ""
+
+
+class Interchange(NamedTuple):
+    """From one ISA to the next: its control number (ISA13), delimiters, and segments including the ISA."""
+
+    control: str
+    separator: str
+    repetition: str
+    segments: list[Segment]
+
+    def text(self, segments: list[Segment]) -> str:
+        """The segments as a text to keep in the quarantine, a line each."""
+        return "\n".join(self.separator.join(each.elements) for each in segments)
+
+
+def interchanges(text: str) -> Iterator[Interchange | Unusable]:
+    """All interchanges of a file in order, and what is not part of any."""
+    starts = [match.start() for match in _START.finditer(text)]
+    before = text[: starts[0]] if starts else text
+    if before.strip():
+        yield Unusable(position=1, reason="outside_interchange", original=before)
+    position = 1
+    for start, end in zip(starts, [*starts[1:], len(text)], strict=True):
+        interchange = _interchange(text[start:end], position)
+        if isinstance(interchange, Interchange):
+            position += len(interchange.segments)
+        else:
+            position += 1
+        yield interchange
+
+
+def _interchange(chunk: str, position: int) -> Interchange | Unusable:
+    separator = chunk[3]
+    compact = chunk.translate(_LINE_BREAKS)
+    header = compact.split(separator, _HEADER_ELEMENTS)
+    # ISA16 is one character, and the one after it ends every segment.
+    last = header[_HEADER_ELEMENTS][:2] if len(header) > _HEADER_ELEMENTS else ""
+    if not last:
+        return Unusable(position=position, reason="malformed_interchange", original=chunk)
+    terminator = last[1:]
+    if not terminator or terminator.isalnum():
+        pieces = chunk.replace("\r", "\n").split("\n")
+    else:
+        pieces = compact.split(terminator)
+    named = (piece.strip(" \t\r\n") for piece in pieces)
+    segments = [
+        Segment(position=number, elements=piece.split(separator))
+        for number, piece in enumerate((each for each in named if each), start=position)
+    ]
+    repetition = header[11].strip()
+    return Interchange(
+        control=header[13].strip(),
+        separator=separator,
+        repetition=repetition if len(repetition) == 1 and not repetition.isalnum() else "^",
+        segments=segments,
+    )
