@@ -1,0 +1,117 @@
+"""The set-based screen over a page of FHIR resources: SQL expressions that find what cannot be used.
+
+A page holds every element as minified JSON text, so the first character tells the type. `fault` finds what is certain;
+`is_suspicious` finds nested values that look wrong and that the strict judge then decides.
+"""
+
+from datetime import date
+
+from hygiene_pipeline.landing.fhir_schemas import TEXT, Element, Kind, Shape, elements
+
+_DAY = r"\d{4}(-(0[1-9]|1[0-2])(-(0[1-9]|[12]\d|3[01]))?)?"
+_INSTANT = r"\d{4}-(0[1-9]|1[0-2])-(0[1-9]|[12]\d|3[01])T([01]\d|2[0-3]):[0-5]\d:([0-5]\d|60)(\.\d+)?(Z|[+-]\d\d:\d\d)"
+_OPENING: dict[Kind, str] = {
+    "id": '"',
+    "code": '"',
+    "string": '"',
+    "date": '"',
+    "instant": '"',
+    "object": "{",
+    "list": "[",
+}
+# Names that FHIR gives to things of different types, so that the name alone proves nothing.
+_AMBIGUOUS = frozenset({"type", "code"})
+
+
+def fault(resource: str, today: date) -> str:
+    """An expression over page `p`: 'field|reason' of the first certain fault, or null. Nobody is born after `today`."""
+    cases = [
+        *_id_cases(),
+        *(case for element in elements(resource) if element.name != "id" for case in _cases(element)),
+    ]
+    if resource == "Patient":
+        cases.append((f"""p."birthDate" > '"{today.isoformat()}"'""", "birthDate|invalid_date"))
+    return "case " + " ".join(f"when {test} then '{verdict}'" for test, verdict in cases) + " end"
+
+
+def is_suspicious(resource: str) -> str:
+    """An expression over page `p`: whether some nested value has a type that its name does not go with."""
+    tests = [
+        f"""coalesce(regexp_matches(p."{element.name}", '{pattern}'), false)"""
+        for element in elements(resource)
+        if (pattern := _wrong_leaf(element.shape))
+    ]
+    return "(" + " or ".join(tests) + ")"
+
+
+def _id_cases() -> list[tuple[str, str]]:
+    return [
+        ("p.id is null or p.id = '\"\"'", "id|missing_id"),
+        ("not starts_with(p.id, '\"')", "id|wrong_type"),
+        (r"""not regexp_full_match(p.id, '"[A-Za-z0-9\-.]{1,64}"')""", "id|invalid_id"),
+    ]
+
+
+def _cases(element: Element) -> list[tuple[str, str]]:
+    column = f'p."{element.name}"'
+    cases = [(_wrong_type(element, column), f"{element.name}|wrong_type")]
+    if element.codes:
+        allowed = ", ".join(f"""'"{code}"'""" for code in sorted(element.codes))
+        cases.append((f"{column} not in ({allowed})", f"{element.name}|unknown_code"))
+    if element.kind in ("date", "instant"):
+        cases.append((_impossible(column, element.kind), f"{element.name}|invalid_date"))
+    if element.name in ("period", "effectivePeriod", "performedPeriod"):
+        cases += [
+            (_impossible(f"({column} -> '$.{end}')", "date"), f"{element.name}.{end}|invalid_date")
+            for end in ("start", "end")
+        ]
+    if element.name == "meta":
+        cases.append((_impossible(f"({column} -> '$.lastUpdated')", "instant"), "meta.lastUpdated|invalid_date"))
+    return cases
+
+
+def _wrong_type(element: Element, column: str) -> str:
+    if element.kind == "boolean":
+        return f"{column} not in ('true', 'false')"
+    if element.kind == "number":
+        return f"not regexp_full_match({column}, '-?[0-9].*')"
+    opens = f"not starts_with({column}, '{_OPENING[element.kind]}')"
+    if element.kind == "list" and isinstance(element.shape, list) and isinstance(element.shape[0], dict):
+        return rf"{opens} or regexp_matches({column}, '^\[[^{{\]]')"
+    return opens
+
+
+def _impossible(column: str, kind: Kind) -> str:
+    """Not a FHIR date or instant, or a day that no calendar has."""
+    pattern = f'"{_INSTANT}"' if kind == "instant" else f'"({_DAY}|{_INSTANT})"'
+    return (
+        f"not regexp_full_match({column}, '{pattern}')"
+        f" or (length({column}) >= 12 and try_cast(substr({column}, 2, 10) as date) is null)"
+    )
+
+
+def _wrong_leaf(shape: Shape) -> str:
+    found: dict[str, set[str]] = {}
+    _collect(shape, found)
+    by_opening: dict[str, list[str]] = {}
+    for name, openings in sorted(found.items()):
+        if len(openings) == 1 and name not in _AMBIGUOUS:
+            by_opening.setdefault(openings.copy().pop(), []).append(name)
+    return "|".join(f'"(?:{"|".join(names)})":[^{opening}n]' for opening, names in sorted(by_opening.items()))
+
+
+def _collect(shape: Shape, found: dict[str, set[str]]) -> None:
+    if isinstance(shape, list):
+        _collect(shape[0], found)
+    elif isinstance(shape, dict):
+        for name, part in shape.items():
+            found.setdefault(name, set()).add(_leaf_opening(part))
+            _collect(part, found)
+
+
+def _leaf_opening(shape: Shape) -> str:
+    if isinstance(shape, dict):
+        return "{"
+    if isinstance(shape, list):
+        return r"\["
+    return '"' if shape == TEXT else "0-9-"
