@@ -129,7 +129,8 @@ explained as (
             when present_state.reason is null then compared.staleness_type || ' no longer found stale'
             else
                 compared.staleness_type || ' ' || present_state.reason
-                || coalesce(' by ' || concat_ws(' ', present_state.evidence_source, present_state.evidence_ref), '')
+                || coalesce(' by ' || present_state.evidence_source, '')
+                || coalesce(' ' || present_state.evidence_ref, '')
         end as healed_by
     from compared
     cross join policy.clock

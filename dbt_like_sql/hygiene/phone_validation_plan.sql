@@ -164,9 +164,9 @@ select
     planned.reason,
     planned.rank,
     phone.lookup_price_usd as estimated_cost,
-    -- A tenth of a cent forgives the rounding of binary fractions.
+    -- A millionth of a dollar forgives the rounding of binary fractions.
     coalesce(
-        planned.rank * phone.lookup_price_usd > phone.monthly_budget_usd - coalesce(spent.usd, 0) + 0.001, false
+        planned.rank * phone.lookup_price_usd > phone.monthly_budget_usd - coalesce(spent.usd, 0) + 0.000001, false
     ) as left_out,
     planned.priority_tier,
     planned.next_visit_on,
