@@ -14,7 +14,7 @@ versions as (
         lower(trim(contact.email)) as email,
         row_number() over (
             partition by contact.contact_id
-            order by contact.extracted_at, contact.take_seq, contact.last_modified, contact.row_hash
+            order by contact.extracted_at, contact.take_seq, contact.last_modified nulls first, contact.row_hash
         ) as version,
     from raw.crm_contacts as contact
     cross join clock

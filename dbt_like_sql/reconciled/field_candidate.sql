@@ -94,6 +94,11 @@ own_segments as (
     group by link.patient_id
 ),
 
+judged as (
+    select coalesce(list(distinct segment), []) as segments
+    from policy.segment
+),
+
 care as (
     select
         truth.patient_id,
@@ -108,7 +113,7 @@ care as (
                     list_sort(list_distinct(list_concat(
                         list_filter(
                             coalesce(own_segments.segments, []),
-                            lambda own: not list_contains((select coalesce(list(distinct segment), []) from policy.segment), own)
+                            lambda own: not list_contains(judged.segments, own)
                         ),
                         truth.segments
                     ))),
@@ -118,6 +123,7 @@ care as (
             }
         ]) as said,
     from reconciled.care_truth as truth
+    cross join judged
     left join own_segments on own_segments.patient_id = truth.patient_id
 ),
 
