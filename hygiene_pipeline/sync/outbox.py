@@ -5,7 +5,7 @@ the CRM knows every change it took by its id.
 """
 
 from collections import Counter
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Literal, TypeVar
@@ -14,6 +14,7 @@ import duckdb
 
 from hygiene_pipeline.crm.protocol import Crm, CrmWriter, FieldChange, Given, Outcome, WriteResult
 from hygiene_pipeline.sync import ledger, wanted
+from hygiene_pipeline.sync.counting import count_of
 from hygiene_pipeline.sync.pending import WRITTEN, Fresh, PendingChange, settled_state
 
 SyncMode = Literal["off", "dry_run", "apply"]
@@ -67,12 +68,12 @@ def plan_changes(con: duckdb.DuckDBPyConnection, *, as_of: datetime) -> Planned:
     con.execute(wanted.SHOWN)
     con.execute(wanted.WANTED, now)
     dropped = 0
-    if not _number(con, ledger.LATER_PASSES, now):
+    if not count_of(con, ledger.LATER_PASSES, now):
         con.execute(ledger.SEEN_IN_EXTRACT, {**now, "sync_id": sync_id_of(as_of)})
-        dropped = _number(con, ledger.NO_LONGER_WANTED, now)
+        dropped = count_of(con, ledger.NO_LONGER_WANTED, now)
     planned = Planned(
-        wanted=_number(con, "select count(*) from wanted_change", {}),
-        new=_number(con, ledger.NEWLY_WANTED, now),
+        wanted=count_of(con, "select count(*) from wanted_change", {}),
+        new=count_of(con, ledger.NEWLY_WANTED, now),
         dropped=dropped,
     )
     con.execute("drop table wanted_change")
@@ -94,7 +95,7 @@ def apply_changes(
     """
     if mode == "off":
         return Applied()
-    if _number(con, ledger.LATER_WRITES, {"as_of": as_of}):
+    if count_of(con, ledger.LATER_WRITES, {"as_of": as_of}):
         return Applied(is_held_back=True)
     pending = _pending(con, as_of)
     states: Counter[str] = Counter()
@@ -198,9 +199,3 @@ def _settle(
 
 def _batches(items: Sequence[_Item], size: int) -> Iterator[Sequence[_Item]]:
     return (items[start : start + size] for start in range(0, len(items), size))
-
-
-def _number(con: duckdb.DuckDBPyConnection, statement: str, parameters: Mapping[str, object]) -> int:
-    """The one number a query or an update answers with."""
-    row = con.execute(statement, dict(parameters)).fetchone()
-    return int(row[0]) if row else 0

@@ -1,0 +1,304 @@
+"""Who is asked to confirm a number, where, how often, when, and who never is."""
+
+import json
+import stat
+from collections.abc import Callable, Iterable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from hygiene_pipeline.sync.calling_hours import next_opening
+from hygiene_pipeline.sync.messages import plan_messages, send_messages
+from hygiene_pipeline.sync.templates import SMS_LIMIT, render
+from hygiene_pipeline_tests.sync.bed import AS_OF, NEW_E164, OLD_E164, Bed
+
+Arrange = Callable[[Bed], None]
+EMAIL = ("email", "email", "planned", None)
+TEXT = ("sms", "alternate_phone", "planned", None)
+NEW_YORK = ZoneInfo("America/New_York")
+
+
+def suppressed(reason: str) -> tuple[None, None, str, str]:
+    return (None, None, "suppressed", reason)
+
+
+@pytest.fixture(scope="module")
+def shared_bed() -> Bed:
+    return Bed()
+
+
+@pytest.fixture
+def bed(shared_bed: Bed) -> Bed:
+    shared_bed.empty()
+    shared_bed.clock(AS_OF)
+    return shared_bed
+
+
+def stale(*more: Arrange, reason: str = "disconnected", care_reason: str = "in_sync", **contact: object) -> Arrange:
+    def arrange(bed: Bed) -> None:
+        bed.contact(**contact)
+        bed.status(phone_state="stale", phone_reason=reason, care_reason=care_reason)
+        for step in more:
+            step(bed)
+
+    return arrange
+
+
+def by_phone(*more: Arrange, **contact: object) -> Arrange:
+    return stale(*more, **{"email": None, "alternate_phone": NEW_E164, **contact})  # type: ignore[arg-type]
+
+
+def looked_up(days_ago: int = 1, **columns: object) -> Arrange:
+    checked_at = AS_OF - timedelta(days=days_ago)
+    return lambda bed: bed.insert("staging.phone_lookup", phone=NEW_E164, checked_at=checked_at, **columns)
+
+
+def stopped(channel: str | None) -> Arrange:
+    return lambda bed: bed.insert("staging.reply", contact_id="C1", kind="stop", channel=channel, received_at=AS_OF)
+
+
+def called(*hours_ago: int) -> Arrange:
+    def arrange(bed: Bed) -> None:
+        for hours in hours_ago:
+            at = AS_OF - timedelta(hours=hours)
+            bed.insert("staging.crm_interaction", contact_id="C1", occurred_at=at, channel="sms", direction="outbound")
+
+    return arrange
+
+
+def decided(field: str, value: str) -> Arrange:
+    return lambda bed: bed.decision(field, value)
+
+
+def current(bed: Bed) -> None:
+    bed.contact()
+    bed.status(phone_state="current", phone_reason="verified")
+
+
+def phone_change(state: str) -> Arrange:
+    return lambda bed: bed.insert(
+        "sync.crm_change", change_id="x", contact_id="C1", field="phone", state=state, planned_at=AS_OF
+    )
+
+
+CASES: dict[str, tuple[Arrange, list[tuple[str | None, str | None, str, str | None]]]] = {
+    "a disconnected phone is asked about by email": (stale(), [EMAIL]),
+    "without email by text to the alternate phone": (by_phone(), [TEXT]),
+    "an opted-out email leaves the alternate phone": (by_phone(email="ana@example.org", email_opt_out=True), [TEXT]),
+    "a bounced email leaves the alternate phone": (
+        by_phone(
+            lambda bed: bed.insert("hygiene.finding", contact_id="C1", staleness_type="email"), email="ana@example.org"
+        ),
+        [TEXT],
+    ),
+    "a current phone is not asked about": (current, []),
+    "a superseded phone is not asked about": (stale(reason="superseded"), []),
+    "a phone about to be corrected is not asked about": (stale(phone_change("planned")), []),
+    "a phone in conflict long ago is asked about": (stale(phone_change("conflict")), [EMAIL]),
+    "G01 the deceased in the CRM": (stale(care_status="deceased"), [suppressed("deceased")]),
+    "G01 the deceased by the EHR": (stale(care_reason="deceased_not_marked"), [suppressed("deceased")]),
+    "G01 the deceased by decision": (stale(decided("care_status", "deceased")), [suppressed("deceased")]),
+    "G01 the inactive": (stale(is_active=False), [suppressed("inactive")]),
+    "G02 opted out of email, no other address": (stale(email_opt_out=True), [suppressed("opted_out")]),
+    "G02 opted out of email elsewhere": (stale(decided("email_opt_out", "true")), [suppressed("opted_out")]),
+    "G02 opted out of texts": (by_phone(sms_opt_out=True), [suppressed("opted_out")]),
+    "G02 opted out of calls": (by_phone(call_opt_out=True), [suppressed("opted_out")]),
+    "G02 a STOP by text": (by_phone(stopped("sms")), [suppressed("opted_out")]),
+    "G02 a STOP by text leaves email": (stale(stopped("sms")), [EMAIL]),
+    "G02 a STOP from nowhere stops everything": (stale(stopped(None)), [suppressed("opted_out")]),
+    "G03 no address": (stale(email=None), [suppressed("no_address")]),
+    "G03 an email that is none": (stale(email="ana at home"), [suppressed("bad_address")]),
+    "G03 the bad number itself": (by_phone(alternate_phone=OLD_E164), [suppressed("no_address")]),
+    "G03 the bad number, not recognised as one": (
+        by_phone(phone=None, phone_digits="6172531234"),
+        [suppressed("no_address")],
+    ),
+    "G03 a dead alternate phone": (by_phone(looked_up(valid=False)), [suppressed("bad_address")]),
+    "G03 an inactive line": (by_phone(looked_up(line_status="inactive")), [suppressed("bad_address")]),
+    "G03 somebody else's by now": (by_phone(looked_up(reassigned="yes")), [suppressed("bad_address")]),
+    "G03 a landline takes no text": (by_phone(looked_up(line_type="landline")), [suppressed("bad_address")]),
+    "G03 the latest lookup counts": (by_phone(looked_up(9, valid=False), looked_up(1, valid=True)), [TEXT]),
+    "G03 the practice's own number as phone": (
+        stale(phone="+16172539999", reason="placeholder"),
+        [suppressed("practice_number")],
+    ),
+    "G03 the practice's own number as alternate": (
+        by_phone(alternate_phone="+16172539999"),
+        [suppressed("bad_address")],
+    ),
+    "G04 a number of another patient": (
+        by_phone(lambda bed: bed.contact(contact_id="C2", phone=NEW_E164)),
+        [suppressed("shared_number")],
+    ),
+    "G06 already called today": (by_phone(called(2)), [suppressed("too_many")]),
+    "G06 three calls this week": (by_phone(called(30, 54, 78)), [suppressed("too_many")]),
+    "G06 two calls this week": (by_phone(called(30, 54)), [TEXT]),
+    "G06 calls of the week before": (by_phone(called(200, 210, 220)), [TEXT]),
+}
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_gate(bed: Bed, case: str) -> None:
+    arrange, expected = CASES[case]
+    arrange(bed)
+    plan_messages(bed.con, as_of=AS_OF)
+    query = "select channel, address_kind, state, reason from sync.message where contact_id = 'C1'"
+    assert bed.rows(query) == expected
+
+
+def test_a_text_too_long_is_not_sent(bed: Bed) -> None:
+    name = bed.rows("select name from policy.practice")[0][0]
+    bed.con.execute("update policy.practice set name = repeat('Long ', 30)")
+    by_phone()(bed)
+    plan_messages(bed.con, as_of=AS_OF)
+    bed.con.execute("update policy.practice set name = ?", [name])
+    assert bed.rows("select reason from sync.message") == [("text_too_long",)]
+
+
+def nights(bed: Bed, outbox: Path, days: Iterable[int]) -> list[int]:
+    """Plans and sends night after night; the days on which a message left."""
+    sent = []
+    for day in days:
+        as_of = AS_OF + timedelta(days=day)
+        bed.clock(as_of)
+        plan_messages(bed.con, as_of=as_of)
+        if send_messages(bed.con, outbox, as_of=as_of):
+            sent.append(day)
+    return sent
+
+
+def test_three_tries_a_week_apart_and_then_no_more(bed: Bed, tmp_path: Path) -> None:
+    stale()(bed)
+    assert nights(bed, tmp_path, [0, 1, 6, 7, 13, 14, 20, 21, 22]) == [0, 7, 14]
+    assert bed.rows("select try_number, state, reason from sync.message order by planned_at") == [
+        (1, "sent", None),
+        (2, "sent", None),
+        (3, "sent", None),
+        (4, "suppressed", "tries_exhausted"),
+    ]
+
+
+def test_a_new_number_gets_new_tries(bed: Bed, tmp_path: Path) -> None:
+    stale()(bed)
+    nights(bed, tmp_path, [0, 7, 14, 19])
+    bed.con.execute("update staging.crm_contact set phone_since = ?", [AS_OF + timedelta(days=20)])
+    assert nights(bed, tmp_path, [20, 26, 27, 34, 41]) == [20, 27, 34]
+
+
+def test_a_reason_is_noted_once_while_it_lasts(bed: Bed, tmp_path: Path) -> None:
+    stale(is_active=False)(bed)
+    nights(bed, tmp_path, range(3))
+    assert bed.rows("select reason from sync.message") == [("inactive",)]
+
+
+def test_an_opt_out_after_planning_is_honoured(bed: Bed, tmp_path: Path) -> None:
+    stale()(bed)
+    plan_messages(bed.con, as_of=AS_OF)
+    stopped("email")(bed)
+    assert nights(bed, tmp_path, range(1, 3)) == []
+    assert bed.rows("select state, reason from sync.message") == [("suppressed", "opted_out")]
+
+
+def test_a_line_names_the_contact_and_no_address(bed: Bed, tmp_path: Path) -> None:
+    stale()(bed)
+    nights(bed, tmp_path, range(1))
+    (path,) = (tmp_path / "messages").iterdir()
+    assert path.name == "2026-03-02.ndjson"
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    ((message_id,),) = bed.rows("select message_id from sync.message")
+    assert [json.loads(line) for line in path.read_text().splitlines()] == [
+        {
+            "message_id": message_id,
+            "contact_id": "C1",
+            "channel": "email",
+            "address_kind": "email",
+            "template": "confirm_phone_email",
+            "sent_at": "2026-03-02T15:00:00+00:00",
+        }
+    ]
+
+
+def test_a_rerun_sends_the_same_and_a_replay_nothing(bed: Bed, tmp_path: Path) -> None:
+    stale()(bed)
+    nights(bed, tmp_path, [0, 3, 7])
+    first = {path.name: path.read_bytes() for path in (tmp_path / "messages").iterdir()}
+    ledger = bed.rows("from sync.message order by message_id")
+    assert nights(bed, tmp_path, [3, 7]) == []
+    assert {path.name: path.read_bytes() for path in (tmp_path / "messages").iterdir()} == first
+    assert bed.rows("from sync.message order by message_id") == ledger
+
+
+def test_the_file_of_a_day_keeps_what_an_earlier_pass_sent(bed: Bed, tmp_path: Path) -> None:
+    stale()(bed)
+    nights(bed, tmp_path, range(1))
+    bed.contact(contact_id="C2")
+    bed.status("C2", phone_state="stale", phone_reason="missing")
+    later = AS_OF + timedelta(hours=1)
+    bed.clock(later)
+    plan_messages(bed.con, as_of=later)
+    assert send_messages(bed.con, tmp_path, as_of=later) == 1
+    lines = (tmp_path / "messages" / "2026-03-02.ndjson").read_text().splitlines()
+    assert [json.loads(line)["contact_id"] for line in lines] == ["C1", "C2"]
+
+
+def test_a_night_pass_waits_for_the_morning(bed: Bed, tmp_path: Path) -> None:
+    stale()(bed)
+    night = datetime(2026, 3, 3, 7, 0, tzinfo=UTC)
+    bed.clock(night)
+    plan_messages(bed.con, as_of=night)
+    send_messages(bed.con, tmp_path, as_of=night)
+    assert bed.rows("select planned_at, sent_at from sync.message") == [(night, night.replace(hour=14))]
+
+
+OPENINGS = {
+    "at the first minute": ("2026-03-02 09:00", "2026-03-02 09:00"),
+    "a minute before": ("2026-03-02 08:59", "2026-03-02 09:00"),
+    "at the last minute": ("2026-03-02 19:59", "2026-03-02 19:59"),
+    "a minute after": ("2026-03-02 20:00", "2026-03-03 09:00"),
+    "the night the clocks go forward": ("2026-03-07 22:00", "2026-03-08 09:00"),
+    "the night the clocks go back": ("2026-10-31 22:00", "2026-11-01 09:00"),
+}
+
+
+@pytest.mark.parametrize("case", OPENINGS)
+def test_hours(case: str) -> None:
+    at, opening = (datetime.fromisoformat(text).replace(tzinfo=NEW_YORK) for text in OPENINGS[case])
+    assert next_opening(at, zone=NEW_YORK, from_hour=9, to_hour=20) == opening
+
+
+@settings(derandomize=True, deadline=None)
+@given(at=st.datetimes(min_value=datetime(2020, 1, 1), max_value=datetime(2030, 1, 1), timezones=st.just(UTC)))  # noqa: DTZ001
+def test_an_opening_is_within_hours_and_within_a_day(at: datetime) -> None:
+    opening = next_opening(at, zone=NEW_YORK, from_hour=9, to_hour=20)
+    assert 9 <= opening.astimezone(NEW_YORK).hour < 20
+    assert timedelta() <= opening - at < timedelta(hours=15)
+
+
+CLINICAL = (
+    "diabet",
+    "cancer",
+    "hiv",
+    "test result",
+    "lab",
+    "medication",
+    "diagnos",
+    "treatment",
+    "appointment",
+    "care",
+)
+
+
+@pytest.mark.parametrize("template", ["confirm_phone_email", "confirm_phone_sms"])
+def test_g07_g08_a_message_names_the_practice_and_nothing_clinical(template: str) -> None:
+    body = render(template, practice="Riverside", phone="+16172539999")
+    text = f"{body.subject or ''} {body.text}"
+    assert all(word in text for word in ("Riverside", "(617) 253-9999", "STOP"))
+    assert not [word for word in CLINICAL if word in text.lower()]
+
+
+def test_g07_a_text_is_short() -> None:
+    assert len(render("confirm_phone_sms", practice="Riverside Primary Care", phone="+16172539999").text) <= SMS_LIMIT
