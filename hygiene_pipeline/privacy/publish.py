@@ -1,0 +1,104 @@
+"""Publishes one database a role: built aside, checked, then put in place by one rename, so no reader ever blocks a run.
+
+The analyst's file is not encrypted because it identifies nobody: ids are HMAC-SHA-256 under a key that never leaves the
+key folder, so they join with each other and lead nowhere else.
+"""
+
+import hashlib
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import duckdb
+
+from hygiene_pipeline.privacy.roles import PublishedTable, Role, Roles
+
+_BLOCK = 64
+_HASH_DIGITS = 16
+
+
+def publish(
+    con: duckdb.DuckDBPyConnection,
+    roles: Roles,
+    role_name: str,
+    target: Path,
+    *,
+    key: str,
+    check: Callable[[duckdb.DuckDBPyConnection, Role], None],
+) -> dict[str, int]:
+    """Build and replace the database of a role; returns rows by table.
+
+    `con` has the warehouse as its default catalog. `check` reads the draft (attached as `published`) and raises to keep
+    the old file in place.
+    """
+    role = roles.roles[role_name]
+    target.parent.mkdir(parents=True, exist_ok=True)
+    for left_over in target.parent.glob(f".{target.name}.*.draft*"):
+        left_over.unlink()
+    draft = target.with_name(f".{target.name}.{os.getpid()}.draft")
+    options = f" (ENCRYPTION_KEY {_literal(key)}, ENCRYPTION_CIPHER 'GCM')" if role.is_encrypted else ""
+    con.execute(f"attach {_literal(str(draft))} as published{options}")
+    try:
+        rows = {name: _copy(con, name, table, roles, key) for name, table in role.tables.items()}
+        check(con, role)
+    finally:
+        con.execute("detach published")
+    draft.chmod(0o600 if role.is_encrypted else 0o644)
+    draft.replace(target)
+    return rows
+
+
+def _copy(con: duckdb.DuckDBPyConnection, name: str, table: PublishedTable, roles: Roles, key: str) -> int:
+    schema, _, short = name.partition(".")
+    available = {column: kind for column, kind, *_ in con.execute(f"describe {name}").fetchall()}
+    wanted = dict.fromkeys(available, "keep") if table.columns == "all" else table.columns
+    missing = [column for column in wanted if column not in available]
+    if missing:
+        raise LookupError(f"roles.yaml: {name} has no column {', '.join(missing)}")
+    parameters: dict[str, object] = {}
+    if "hash" in wanted.values():
+        parameters = _hash_parameters(key)
+    selected = ", ".join(f"{_treated(column, how, roles)} as {column}" for column, how in wanted.items())
+    where = f" where {table.where}" if table.where else ""
+    con.execute(f"create schema if not exists published.{schema}")
+    con.execute(
+        f"create table published.{schema}.{short} as select {selected} from {name}{where} order by all", parameters
+    )
+    _comment(con, name, schema, short)
+    row = con.execute(f"select count(*) from published.{schema}.{short}").fetchone()
+    return int(row[0]) if row else 0
+
+
+def _treated(column: str, how: str, roles: Roles) -> str:
+    if how == "hash":
+        inner = f"unhex(sha256($inner::blob || encode(cast({column} as varchar))))"
+        return f"lower(left(sha256($outer::blob || {inner}), {_HASH_DIGITS}))"
+    if how == "month":
+        return f"cast(date_trunc('month', {column}) as date)"
+    if how == "year":
+        return f"year({column})"
+    if how == "coded":
+        fields = ", ".join(_literal(field) for field in roles.coded_fields)
+        return f"case when field in ({fields}) then {column} end"
+    return column
+
+
+def _hash_parameters(key: str) -> dict[str, object]:
+    """The padded keys of HMAC (RFC 2104), so that SQL hashes a whole column at once."""
+    secret = key.encode()
+    padded = (hashlib.sha256(secret).digest() if len(secret) > _BLOCK else secret).ljust(_BLOCK, b"\0")
+    return {"inner": bytes(byte ^ 0x36 for byte in padded), "outer": bytes(byte ^ 0x5C for byte in padded)}
+
+
+def _comment(con: duckdb.DuckDBPyConnection, name: str, schema: str, short: str) -> None:
+    row = con.execute(
+        """select comment from duckdb_tables()
+           where database_name = current_database() and schema_name = ? and table_name = ?""",
+        [schema, short],
+    ).fetchone()
+    if row and row[0]:
+        con.execute(f"comment on table published.{schema}.{short} is {_literal(str(row[0]))}")
+
+
+def _literal(text: str) -> str:
+    return "'" + text.replace("'", "''") + "'"
