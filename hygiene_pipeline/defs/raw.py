@@ -1,0 +1,158 @@
+"""The raw layer: what the source systems dropped, one asset a table; what could not be used is quarantined."""
+
+from collections.abc import Iterator, Mapping, Sequence
+
+import dagster as dg
+
+from hygiene_pipeline.defs.partitions import OWNERS, WAREHOUSE_POOL, practices
+from hygiene_pipeline.defs.resources import Deployment
+from hygiene_pipeline.landing.crm_extract import extract_contacts
+from hygiene_pipeline.landing.sources import SOURCES, RawTable
+from hygiene_pipeline.landing.take import Taken, is_replay, take
+from hygiene_pipeline.landing.volume import Volume, judge
+from hygiene_pipeline.night import Night
+from hygiene_pipeline.progress import tell
+
+_CHECK = "brought_enough"
+
+
+def _asset(source: str, tables: Sequence[RawTable]) -> dg.AssetsDefinition:
+    """One step a source system: takes the places of the selected tables."""
+
+    @dg.multi_asset(
+        name=f"raw_{source}",
+        specs=[
+            dg.AssetSpec(
+                ["raw", table.name],
+                deps=[dg.AssetKey(["policy", "tables"])],
+                group_name="raw",
+                description=table.description,
+                kinds={"duckdb", table.kind},
+                owners=OWNERS,
+                metadata={"place": table.place},
+            )
+            for table in tables
+        ],
+        check_specs=[
+            dg.AssetCheckSpec(
+                _CHECK,
+                asset=["raw", table.name],
+                blocking=True,
+                description="The source brought anything, and no less than the policy's share of the last time.",
+            )
+            for table in tables
+            if table.judged
+        ],
+        partitions_def=practices,
+        can_subset=True,
+        pool=WAREHOUSE_POOL,
+    )
+    def source_asset(
+        context: dg.AssetExecutionContext, deployment: Deployment
+    ) -> Iterator[dg.MaterializeResult[None] | dg.AssetCheckResult]:
+        tell(f"taking what the {source.upper()} brought")
+        chosen = [table for table in tables if dg.AssetKey(["raw", table.name]) in context.selected_asset_keys]
+        with deployment.night(context.partition_key) as night:
+            taken = _take(night, deployment, chosen)
+            volumes = _judge(night, taken)
+            for table in chosen:
+                yield _result(night, table, taken.get(table.place))
+        for table in chosen:
+            if dg.AssetCheckKey(dg.AssetKey(["raw", table.name]), _CHECK) in context.selected_asset_check_keys:
+                yield _check(table, volumes.get(table.place), context.partition_key)
+
+    return source_asset
+
+
+def _take(night: Night, deployment: Deployment, tables: Sequence[RawTable]) -> dict[str, Taken]:
+    as_of = night.clock.as_of
+    if is_replay(night.warehouse, as_of):
+        return {}
+    places = dict.fromkeys(table.place for table in tables)
+    contacts = places.pop("crm/contacts.csv", "none")
+    taken = take(
+        night.warehouse,
+        night.practice,
+        night.folders,
+        places,
+        as_of=as_of,
+        settle_seconds=deployment.settle_seconds,
+    )
+    if contacts is None:
+        taken["crm/contacts.csv"] = extract_contacts(
+            night.warehouse, night.practice, night.folders, as_of=as_of, settle_seconds=deployment.settle_seconds
+        )
+    return taken
+
+
+def _judge(night: Night, taken: Mapping[str, Taken]) -> dict[str, Volume]:
+    present = {place: each.present for place, each in taken.items() if each.present is not None}
+    with night.warehouse.transaction():
+        volumes = judge(night.warehouse.con, night.practice.policies.delivery, present, as_of=night.clock.as_of)
+    return {volume.place: volume for volume in volumes}
+
+
+def _result(night: Night, table: RawTable, taken: Taken | None) -> dg.MaterializeResult[None]:
+    columns = night.warehouse.rows(f"describe raw.{table.name}")
+    metadata: dict[str, int | str | dg.TableSchema] = {
+        "dagster/row_count": int(str(night.warehouse.value(f"select count(*) from raw.{table.name}"))),
+        "dagster/table_name": f"raw.{table.name}",
+        "dagster/column_schema": dg.TableSchema(
+            [dg.TableColumn(str(name), type=str(kind)) for name, kind, *_ in columns]
+        ),
+    }
+    if taken is not None:
+        metadata |= {"new_files": taken.files, "new_rows": taken.loaded.rows, "quarantined": taken.loaded.quarantined}
+    return dg.MaterializeResult(asset_key=["raw", table.name], metadata=metadata)
+
+
+def _check(table: RawTable, volume: Volume | None, practice: str) -> dg.AssetCheckResult:
+    reason = volume.reason if volume else "not judged: a file is being written, or a past night is replayed"
+    return dg.AssetCheckResult(
+        passed=volume is None or volume.passed,
+        check_name=_CHECK,
+        asset_key=["raw", table.name],
+        description=f"{table.place}: {reason}",
+        metadata={
+            "practice": practice,
+            "records": volume.records if volume else 0,
+            "previous": (volume.previous or 0) if volume else 0,
+        },
+    )
+
+
+@dg.asset(
+    key=["quarantine", "record"],
+    deps=[dg.AssetKey(["raw", table.name]) for tables in SOURCES.values() for table in tables],
+    group_name="quarantine",
+    kinds={"duckdb"},
+    owners=OWNERS,
+    partitions_def=practices,
+    pool=WAREHOUSE_POOL,
+)
+def quarantine_record(context: dg.AssetExecutionContext, deployment: Deployment) -> dg.MaterializeResult[None]:
+    """Every record that could not be used, with source, file, line, field, reason and its original text.
+
+    Filled by the raw step; counted here by place and reason. A record stays until a person deals with it.
+    """
+    with deployment.night(context.partition_key) as night:
+        rows = night.warehouse.rows(
+            "select place, reason, count(*) from quarantine.record group by all order by place, reason"
+        )
+    records = [
+        dg.TableRecord({"place": str(place), "reason": str(reason), "records": int(str(count))})
+        for place, reason, count in rows
+    ]
+    schema = dg.TableSchema(
+        [dg.TableColumn("place"), dg.TableColumn("reason"), dg.TableColumn("records", type="integer")]
+    )
+    return dg.MaterializeResult(
+        metadata={
+            "dagster/row_count": sum(int(str(count)) for *_, count in rows),
+            "dagster/table_name": "quarantine.record",
+            "by_reason": dg.MetadataValue.table(records, schema),
+        }
+    )
+
+
+raw_ehr, raw_pm, raw_crm, raw_phone, raw_replies = (_asset(source, tables) for source, tables in SOURCES.items())

@@ -1,0 +1,100 @@
+"""The night's extract of a CRM that is read through its adapter: once an `as_of`, so that a rerun decides on the same.
+
+An embedded CRM that is still empty is seeded from `crm/contacts.csv`, which then is that night's extract.
+"""
+
+import hashlib
+from collections.abc import Iterator
+from datetime import datetime
+
+import pyarrow as pa
+
+from hygiene_pipeline.crm.embedded import EmbeddedCrm
+from hygiene_pipeline.folders import PracticeFolders
+from hygiene_pipeline.landing.file import LandingFile, Loaded
+from hygiene_pipeline.landing.ledger import mark_taken, next_take_seq
+from hygiene_pipeline.landing.places import EXTRACTS, Column
+from hygiene_pipeline.landing.tabular import load_rows
+from hygiene_pipeline.landing.take import Taken, take
+from hygiene_pipeline.practice import Practice
+from hygiene_pipeline.warehouse import Warehouse
+
+PLACE = "crm/contacts.csv"
+EMBEDDED = "crm/embedded"
+
+
+def extract_contacts(
+    warehouse: Warehouse, practice: Practice, folders: PracticeFolders, *, as_of: datetime, settle_seconds: float
+) -> Taken:
+    """Bring the CRM's contacts into `raw.crm_contacts`, from its file or through its adapter."""
+    if practice.crm.kind == "files":
+        taken = take(warehouse, practice, folders, [PLACE], as_of=as_of, settle_seconds=settle_seconds)
+        return taken[PLACE]
+    crm = EmbeddedCrm(folders.crm)
+    try:
+        if next(crm.read_contacts(), None) is None:
+            return _seed(warehouse, practice, folders, crm, as_of=as_of, settle_seconds=settle_seconds)
+        return _extract(warehouse, practice, folders, crm, as_of=as_of)
+    finally:
+        crm.close()
+
+
+def _seed(
+    warehouse: Warehouse,
+    practice: Practice,
+    folders: PracticeFolders,
+    crm: EmbeddedCrm,
+    *,
+    as_of: datetime,
+    settle_seconds: float,
+) -> Taken:
+    taken = take(warehouse, practice, folders, [PLACE], as_of=as_of, settle_seconds=settle_seconds)
+    crm.seed(_latest_contacts(warehouse))
+    return taken[PLACE]
+
+
+def _latest_contacts(warehouse: Warehouse) -> Iterator[dict[str, str | None]]:
+    columns = [column.name for column in EXTRACTS[PLACE].columns]
+    texts = ", ".join(_as_text(column) for column in EXTRACTS[PLACE].columns)
+    rows = warehouse.rows(
+        f"""select {texts} from raw.crm_contacts where not is_removed
+            qualify row_number() over (
+              partition by contact_id order by extracted_at desc, take_seq desc, last_modified desc, row_hash desc) = 1
+            order by contact_id"""
+    )
+    for row in rows:
+        yield {column: None if value is None else str(value) for column, value in zip(columns, row, strict=True)}
+
+
+def _as_text(column: Column) -> str:
+    if column.type == "timestamptz":
+        return f"strftime({column.name} at time zone 'UTC', '%Y-%m-%dT%H:%M:%S.%f') || '+00:00'"
+    return f"cast({column.name} as varchar)"
+
+
+def _extract(
+    warehouse: Warehouse, practice: Practice, folders: PracticeFolders, crm: EmbeddedCrm, *, as_of: datetime
+) -> Taken:
+    done = warehouse.value("select file_id from raw.landing_file where place = $1 and taken_at = $2", [PLACE, as_of])
+    if done:
+        return Taken(files=0, loaded=Loaded(rows=0, quarantined=0), present=(str(done),))
+    columns = [column.name for column in EXTRACTS[PLACE].columns]
+    contacts = list(crm.read_contacts())
+    table = pa.table({name: pa.array([row.get(name) for row in contacts], pa.string()) for name in columns})
+    file_id = hashlib.sha256(f"{EMBEDDED}@{as_of.isoformat()}".encode()).hexdigest()[:16]
+    seq = next_take_seq(warehouse.con)
+    with warehouse.transaction():
+        loaded = load_rows(
+            warehouse.con,
+            PLACE,
+            table,
+            source_file=EMBEDDED,
+            file_id=file_id,
+            take_seq=seq,
+            extracted_at=as_of,
+            timezone=practice.timezone,
+            mapping={},
+        )
+        file = LandingFile(file_id=file_id, place=PLACE, name=EMBEDDED, path=folders.crm, take_seq=seq)
+        mark_taken(warehouse.con, file, len(contacts), taken_at=as_of)
+    return Taken(files=1, loaded=loaded, present=(file_id,))
