@@ -1,10 +1,11 @@
 """The past of models: `history.<layer>_<table>` keeps, for each `as_of`, the rows that are new or changed since.
 
-A model may read a history, its own or another's, before that table was ever filled. So the tables are made empty ahead
-of the first build, with types that DuckDB derives from the SQL itself, in a scratch database without a row.
+A model may read a history, its own or another's, before anything was ever kept there. So each history exists ahead of
+the first build: as an empty table with types that DuckDB derives from the SQL itself, in a scratch database without a
+row; or, while an input of its model is still missing, as an empty view of nulls, which DuckDB takes for any type.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 
 import duckdb
 
@@ -31,12 +32,13 @@ def described(con: duckdb.DuckDBPyConnection, table: str) -> Types:
 
 
 def column_types(con: duckdb.DuckDBPyConnection, tables: Iterable[str]) -> dict[str, Types]:
-    """Columns and types of those of `tables` that exist, in one look at the catalogue."""
+    """Columns and types of those of `tables` that exist, in one look at the catalogue; views are none."""
     wanted = set(tables)
     found: dict[str, Types] = {}
     rows = con.execute(
         "select schema_name || '.' || table_name, column_name, data_type from duckdb_columns() "
-        "where database_name = current_database() and not internal order by table_oid, column_index"
+        "semi join duckdb_tables() using (table_oid, database_name) "
+        "where database_name = current_database() order by table_oid, column_index"
     ).fetchall()
     for table, column, kind in rows:
         if table in wanted:
@@ -45,18 +47,18 @@ def column_types(con: duckdb.DuckDBPyConnection, tables: Iterable[str]) -> dict[
 
 
 def ensure_histories(con: duckdb.DuckDBPyConnection, models: Mapping[str, Model]) -> None:
-    """Create, empty, every history that `models` keep and that does not exist yet.
-
-    A history whose types cannot be told yet, because a table its model reads is not there, is left for a later call.
-    """
+    """Let every history that `models` keep exist, empty if it is new, so that any model may read it."""
     keepers = {model.history_table: model for model in models.values() if model.history}
     missing = keepers.keys() - column_types(con, keepers).keys()
     if not missing:
         return
     shapes = _shapes(con, models)
+    views = _views(con)
     for table in sorted(missing):
         if types := shapes.get(keepers[table].name):
-            con.execute(_create(table, types))
+            con.execute(_create(table, types, instead_of=views))
+        elif table not in views:
+            con.execute(_untyped(keepers[table]))
 
 
 def keep_history(con: duckdb.DuckDBPyConnection, model: Model, source: str, types: Types) -> None:
@@ -64,7 +66,10 @@ def keep_history(con: duckdb.DuckDBPyConnection, model: Model, source: str, type
     table = model.history_table
     if "as_of" in types:
         raise ContractError(f"{model.name}: has a column as_of, which its history adds by itself")
-    known = described(con, table)
+    known = column_types(con, [table]).get(table)
+    if known is None:
+        known = types
+        con.execute(_create(table, _with_given(model, types), instead_of=_views(con)))
     for column, kind in types.items():
         if column not in known:
             con.execute(f"alter table {table} add column {quoted(column)} {kind}")
@@ -81,26 +86,39 @@ def keep_history(con: duckdb.DuckDBPyConnection, model: Model, source: str, type
     )
 
 
-def _create(table: str, types: Types) -> str:
+def _create(table: str, types: Types, *, instead_of: Collection[str] = ()) -> str:
     columns = ", ".join(f"{quoted(column)} {kind}" for column, kind in types.items())
-    return f"create table if not exists {table} (as_of TIMESTAMPTZ, {columns})"
+    drop = f"drop view {table};" if table in instead_of else ""
+    return f"{drop} create table {table} (as_of TIMESTAMPTZ, {columns})"
+
+
+def _with_given(model: Model, types: Types) -> Types:
+    """The types, where the models file gives one that one."""
+    given = {column.name: column.data_type for column in model.columns if column.data_type}
+    return {name: given.get(name) or kind for name, kind in types.items()}
 
 
 def _shapes(con: duckdb.DuckDBPyConnection, models: Mapping[str, Model]) -> dict[str, Types]:
     """Columns and types of every model whose inputs are known, found without running anything on data."""
     reads = {read for model in models.values() for read in model.history_reads}
-    externals = column_types(con, {*external_dependencies(models), *reads})
+    # A model that cannot be bound yet keeps the shape its table has, if it has one.
+    known = column_types(con, {*external_dependencies(models), *reads, *models})
+    stand_ins = {view: sql for view, sql in _views(con).items() if view in reads}
+    stand_ins |= {
+        model.history_table: _untyped(model)
+        for model in models.values()
+        if model.history and model.history_table in reads - known.keys()
+    }
     with duckdb.connect(":memory:") as scratch:
         scratch.execute("set timezone = 'UTC'")
-        schemas = {name.partition(".")[0] for name in (*models, *externals, *reads)} | {HISTORY}
+        schemas = {name.partition(".")[0] for name in (*models, *known)} | {HISTORY}
         scratch.execute(";".join(f"create schema {schema}" for schema in sorted(schemas)))
-        for table, types in externals.items():
+        for table, types in known.items():
             columns = ", ".join(f"{quoted(column)} {kind}" for column, kind in types.items())
             scratch.execute(f"create table {table} ({columns})")
-        for model in models.values():
-            if model.history and model.history_table in reads - externals.keys():
-                scratch.execute(_untyped(model))
-        return _settled(scratch, models, kept=externals.keys() & reads)
+        for sql in stand_ins.values():
+            scratch.execute(sql)
+        return _settled(scratch, models, kept=known.keys() & reads)
 
 
 def _untyped(model: Model) -> str:
@@ -126,11 +144,12 @@ def _settled(scratch: duckdb.DuckDBPyConnection, models: Mapping[str, Model], ke
                 shapes[name] = types
         if shapes == before:
             break
+        views = _views(scratch)
         for name, types in shapes.items():
             history = models[name].history_table
             if models[name].history and history not in kept:
-                kind = "view" if not before.get(name) and history in _views(scratch) else "table"
-                scratch.execute(f"drop {kind} if exists {history}; {_create(history, types)}")
+                table = "" if history in views else f"drop table if exists {history};"
+                scratch.execute(table + _create(history, types, instead_of=views))
     return shapes
 
 
@@ -138,13 +157,15 @@ def _described(scratch: duckdb.DuckDBPyConnection, model: Model) -> Types | None
     """The types of a model, which then stands in the scratch database without rows; None if it cannot be bound."""
     try:
         scratch.execute(f"create or replace table {model.name} as from ({model.sql}\n) limit 0")
-        rows = scratch.execute(f"describe {model.name}").fetchall()
     except duckdb.Error:
         return None
-    given = {column.name: column.data_type for column in model.columns if column.data_type}
-    return {str(row[0]): given.get(str(row[0])) or str(row[1]) for row in rows}
+    return _with_given(model, described(scratch, model.name))
 
 
-def _views(scratch: duckdb.DuckDBPyConnection) -> set[str]:
-    rows = scratch.execute("select schema_name || '.' || view_name from duckdb_views() where not internal").fetchall()
-    return {str(row[0]) for row in rows}
+def _views(con: duckdb.DuckDBPyConnection) -> dict[str, str]:
+    """The stand-ins among the histories, with the statement that makes each."""
+    rows = con.execute(
+        "select schema_name || '.' || view_name, sql from duckdb_views() "
+        f"where database_name = current_database() and schema_name = '{HISTORY}'"
+    ).fetchall()
+    return {str(row[0]): str(row[1]) for row in rows}

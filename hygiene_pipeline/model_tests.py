@@ -17,8 +17,6 @@ from hygiene_pipeline.sql_models import Model, ModelTest
 KEPT_KEYS: Final = 1000
 """Failing rows are counted all, but no more keys than this are kept a test."""
 
-GRAIN_TEST: Final = "grain_is_unique"
-
 
 @dataclass(frozen=True, kw_only=True)
 class TestResult:
@@ -101,19 +99,8 @@ def run_singly(con: duckdb.DuckDBPyConnection, model: Model, relation: str, type
 
 
 def every_sql_test(model: Model) -> tuple[ModelTest, ...]:
-    """The tests of the model that are SQL, and the one every model with a grain has: that it is the grain."""
-    declared = tuple(test for test in model.every_test if not test.type.startswith(EXPECTATION))
-    if not model.grain:
-        return declared
-    implied = ModelTest(
-        name=GRAIN_TEST,
-        type="unique_combination_of_columns",
-        column=None,
-        arguments={"combination_of_columns": list(model.grain)},
-        severity="error",
-        where=None,
-    )
-    return (implied, *declared)
+    """The tests of the model that are SQL."""
+    return tuple(test for test in model.every_test if not test.type.startswith(EXPECTATION))
 
 
 def key_of(model: Model) -> str:

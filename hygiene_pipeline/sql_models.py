@@ -16,6 +16,7 @@ from hygiene_pipeline.model_contracts import ContractError, ModelContract, Sever
 from hygiene_pipeline.sql_text import SqlFacts, SqlRefusedError, read_sql
 
 HISTORY = "history"
+GRAIN_TEST = "grain_is_unique"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -88,6 +89,11 @@ class Model:
         """The tests of its columns, then those of the whole model."""
         return tuple(test for column in self.columns for test in column.tests) + self.tests
 
+    @property
+    def tested_against(self) -> tuple[str, ...]:
+        """The tables its relationship tests look into; they should be built before it."""
+        return tuple(sorted({str(test.arguments["to"]) for test in self.every_test if test.type == "relationships"}))
+
 
 def load_models(root: Path) -> dict[str, Model]:
     """Every model under `root`, by name (`hygiene.contact_status`), in the order of their names."""
@@ -150,13 +156,30 @@ def make_model(path: Path, sql: str, contract: ModelContract, facts: SqlFacts) -
             )
             for column in contract.columns
         ),
-        tests=tuple(_test(test, None, named) for test in contract.data_tests),
+        tests=_implied(contract) + tuple(_test(test, None, named) for test in contract.data_tests),
         materialized=contract.config.materialized,
         history=contract.config.meta.history,
         owner=contract.config.meta.owner,
         dependencies=tuple(sorted(read for read in facts.reads if not read.startswith(f"{HISTORY}."))),
         history_reads=tuple(sorted(read for read in facts.reads if read.startswith(f"{HISTORY}."))),
         output_names=facts.output_names,
+    )
+
+
+def _implied(contract: ModelContract) -> tuple[ModelTest, ...]:
+    """The test that every model with a grain has: that it is the grain."""
+    grain = contract.config.meta.grain
+    if not grain:
+        return ()
+    return (
+        ModelTest(
+            name=GRAIN_TEST,
+            type="unique_combination_of_columns",
+            column=None,
+            arguments={"combination_of_columns": list(grain)},
+            severity="error",
+            where=None,
+        ),
     )
 
 

@@ -39,22 +39,21 @@ class SqlFacts:
 
 def read_sql(texts: Mapping[str, str]) -> dict[str, SqlFacts]:
     """The facts of every text, by the name it was given under."""
-    trees = dict(zip(texts, _trees(tuple(texts.values())), strict=True))
-    return {name: _facts(name, texts[name], tree) for name, tree in trees.items()}
+    return dict(_read(tuple(texts.items())))
 
 
 @lru_cache(maxsize=16)
-def _trees(texts: tuple[str, ...]) -> tuple[str, ...]:
-    """The parse trees as JSON, all in one query.
+def _read(texts: tuple[tuple[str, str], ...]) -> dict[str, SqlFacts]:
+    """All texts are parsed in one query.
 
-    The texts go in as literals: DuckDB imports pandas for its first bound parameter, which costs seconds.
+    They go in as literals: DuckDB imports pandas for its first bound parameter, which costs seconds.
     """
     if not texts:
-        return ()
-    quoted = ", ".join("'" + text.replace("'", "''") + "'" for text in texts)
+        return {}
+    quoted = ", ".join("'" + text.replace("'", "''") + "'" for _, text in texts)
     with duckdb.connect(":memory:") as con:
         rows = con.execute(f"select json_serialize_sql(text) from (select unnest([{quoted}]) as text)").fetchall()
-    return tuple(row[0] for row in rows)
+    return {name: _facts(name, text, tree) for (name, text), (tree,) in zip(texts, rows, strict=True)}
 
 
 def _facts(name: str, text: str, tree: str) -> SqlFacts:

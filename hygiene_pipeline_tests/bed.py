@@ -10,15 +10,23 @@
 A table that a model reads and the test does not lay exists with its declared columns and no rows.
 """
 
-import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import date, datetime
+from functools import cache
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
 import duckdb
 
+from hygiene_pipeline.landing import eligibility, fhir_ndjson, ledger, replies, tabular
+from hygiene_pipeline.model_build import build_model
+from hygiene_pipeline.model_contracts import ContractError, ModelContract, read_contracts
+from hygiene_pipeline.model_history import described, ensure_histories
+from hygiene_pipeline.model_tests import run_tests
+from hygiene_pipeline.sql_models import GRAIN_TEST, Model, make_model, topological
+from hygiene_pipeline.sql_text import read_sql
 from hygiene_pipeline_tests.shapes import SHAPES, SHIPPED
 
 SQL = Path(__file__).resolve().parents[1] / "dbt_like_sql"
@@ -35,6 +43,7 @@ class Bed:
         for schema in SCHEMAS.split():
             self.con.execute(f"create schema {schema}")
         self.shapes: dict[str, dict[str, str]] = {name: dict(columns) for name, columns in SHAPES.items()}
+        self.clock("2026-03-01T07:00:00Z")
 
     def declare(self, table: str, columns: Mapping[str, str]) -> None:
         """Give a table the bed does not know its columns and types (or replace those it knows)."""
@@ -80,15 +89,29 @@ class Bed:
         for table, rows in SHIPPED.items():
             self.table(table, replaced.get(table.removeprefix("policy."), rows))
 
+    def raw(self) -> None:
+        """Create every raw table as the loaders do, empty; `table("raw.…", rows)` then knows their columns."""
+        for loader in (ledger, tabular, eligibility, fhir_ndjson, replies):
+            loader.create_tables(self.con)
+
     def build(self, *names: str) -> None:
-        """Run the real .sql files of these models, each after those of them that it reads."""
-        texts = {name: (self.root / f"{name.replace('.', '/')}.sql").read_text() for name in names}
-        reads = {name: self._reads(text) for name, text in texts.items()}
-        for name in _ordered(reads):
-            for upstream in sorted(reads[name]):
-                if upstream not in reads and upstream in self.shapes and not self._existing(upstream):
-                    self.table(upstream, [])
-            self.con.execute(f"create or replace table {name} as {texts[name]}")
+        """Build these models from their real files, each after those of them that it reads, history included.
+
+        Data tests do not run (see `failures`), but the grain must hold.
+        """
+        models = models_of(self.root)
+        for name in topological(models, names):
+            model = models[name]
+            self._lay_what_is_missing(model)
+            grain = tuple(test for test in model.tests if test.name == GRAIN_TEST)
+            untested = replace(model, tests=grain, columns=tuple(replace(column, tests=()) for column in model.columns))
+            built = build_model(self.con, untested, publish_comments=False, expectations=False)
+            assert built.published, f"{name}: the grain {model.grain} does not hold"
+
+    def failures(self, name: str) -> dict[str, int]:
+        """How many rows fail each data test of a built model (SQL tests only; -1 for one that cannot be run)."""
+        tested = run_tests(self.con, models_of(self.root)[name])
+        return {result.test: -1 if result.error else result.failing for result in tested.results if not result.passed}
 
     def rows(self, query: str, *values: object) -> list[dict[str, Any]]:
         """The result of a query as dicts, in its own order."""
@@ -97,44 +120,57 @@ class Bed:
         return [dict(zip(names, row, strict=True)) for row in result.fetchall()]
 
     def _existing(self, table: str) -> dict[str, str]:
-        schema, _, name = table.partition(".")
-        found = self.con.execute(
-            "select column_name, data_type from duckdb_columns() where schema_name = ? and table_name = ?",
-            [schema, name],
+        return described(self.con, table)
+
+    def _lay_what_is_missing(self, model: Model) -> None:
+        for upstream in model.dependencies:
+            if upstream in self.shapes and not self._existing(upstream):
+                self.table(upstream, [])
+        for history in model.history_reads + ((model.history_table,) if model.history else ()):
+            if not self._existing(history) and (types := _histories(self.root).get(history)):
+                self.table(history, [], types)
+
+
+def models_of(root: Path) -> dict[str, Model]:
+    """Every model under `root`; one that no models.yml describes has no grain and no words."""
+    contracts = {
+        f"{file.parent.name}.{contract.name}": contract
+        for file in sorted(root.glob("*/models*.yml"))
+        for contract in _contracts(file)
+    }
+    files = {f"{file.parent.name}.{file.stem}": file for file in sorted(root.glob("*/*.sql"))}
+    texts = {name: file.read_text() for name, file in files.items()}
+    facts = read_sql(texts)
+    return {
+        name: make_model(
+            file, texts[name], contracts.get(name) or ModelContract(name=file.stem, description=""), facts[name]
         )
-        return dict(found.fetchall())
-
-    def _reads(self, sql: str) -> set[str]:
-        row = self.con.execute("select json_serialize_sql(?)", [sql]).fetchone()
-        tree = json.loads(row[0]) if row else {}
-        assert not tree.get("error"), f"not SQL that DuckDB reads: {tree.get('error_message')}"
-        return set(_tables(tree))
+        for name, file in files.items()
+    }
 
 
-def _tables(node: object) -> Iterator[str]:
-    if isinstance(node, dict):
-        if node.get("type") == "BASE_TABLE" and node.get("schema_name"):
-            yield f"{node['schema_name']}.{node['table_name']}"
-        for value in node.values():
-            yield from _tables(value)
-    elif isinstance(node, list):
-        for value in node:
-            yield from _tables(value)
+def _contracts(file: Path) -> tuple[ModelContract, ...]:
+    """What a models file says; one that cannot be read is the business of its own test."""
+    try:
+        return read_contracts(file.read_text(), file.name)
+    except ContractError:
+        return ()
 
 
-def _ordered(reads: Mapping[str, set[str]]) -> list[str]:
-    done: list[str] = []
-
-    def visit(name: str, path: tuple[str, ...]) -> None:
-        assert name not in path, f"models read each other in a circle: {' -> '.join((*path, name))}"
-        for upstream in sorted(reads[name] & reads.keys() - {name}):
-            visit(upstream, (*path, name))
-        if name not in done:
-            done.append(name)
-
-    for name in reads:
-        visit(name, ())
-    return done
+@cache
+def _histories(root: Path) -> dict[str, dict[str, str]]:
+    """Columns and types of every history, worked out once from the real SQL over the declared shapes."""
+    bed = Bed(root)
+    bed.raw()
+    for table in bed.shapes:
+        bed.table(table, [])
+    models = models_of(root)
+    ensure_histories(bed.con, models)
+    return {
+        model.history_table: types
+        for model in models.values()
+        if model.history and (types := bed._existing(model.history_table))
+    }
 
 
 def _type_of(value: object) -> str:

@@ -369,6 +369,7 @@ POLICY: dict[str, dict[str, str]] = {
         "absent_from": "DATE",
         "absent_to": "DATE",
     },
+    "policy.staff_absence": {"staff_id": "VARCHAR", "absent_from": "DATE", "absent_to": "DATE"},
     "policy.benchmark_policy": {
         "metric": "VARCHAR",
         "unit": "VARCHAR",
@@ -490,6 +491,7 @@ SHIPPED: dict[str, list[dict[str, Any]]] = {
         )
         for handled in handles.split()
     ],
+    "policy.staff_absence": [],
     "policy.benchmark_policy": [
         {
             "metric": metric,
