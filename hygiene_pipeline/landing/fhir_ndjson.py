@@ -14,12 +14,15 @@ import pyarrow as pa
 
 from hygiene_pipeline.ehr.fhir_judge import Fault
 from hygiene_pipeline.landing import fhir_verdict, fhir_versions
-from hygiene_pipeline.landing.fhir_page import drop_page, read_page, resource_types
+from hygiene_pipeline.landing.fhir_lines import resource_types, screen_file
+from hygiene_pipeline.landing.fhir_source import DirectSource, Source, forget, keep_text
 from hygiene_pipeline.landing.file import LandingFile, Loaded
 from hygiene_pipeline.landing.ndjson_file import Line, NdjsonFile
 
 SAMPLE_SHARE = 0.001
 _BATCH = 10_000
+# Of a file with more types than this, the text is kept rather than read once a type.
+_READS = 2
 
 
 def create_tables(con: duckdb.DuckDBPyConnection) -> None:
@@ -43,43 +46,49 @@ def load_fhir(
     return total
 
 
-def append_page(con: duckdb.DuckDBPyConnection, file: LandingFile, *, extracted_at: datetime) -> int:
-    """Append the page's new versions to the raw tables, but for the lines in `fhir_fault`; then forget the page."""
+def append(con: duckdb.DuckDBPyConnection, source: Source, file: LandingFile, *, extracted_at: datetime) -> int:
+    """Append the new versions among `fhir_line` to the raw tables, but for the lines in `fhir_fault`."""
     rows = 0
-    for name in resource_types(con):
-        rows += fhir_versions.append_versions(con, name, file, extracted_at=extracted_at)
-    drop_page(con)
-    con.execute("drop table fhir_fault")
+    names = resource_types(con)
+    if isinstance(source, DirectSource) and _is_better_kept(con, names):
+        source = keep_text(con, source)
+    for name in names:
+        if new := fhir_versions.find_new(con, name):
+            fhir_versions.append_new(con, name, source, file, extracted_at=extracted_at)
+            rows += new
     return rows
 
 
-def no_faults(con: duckdb.DuckDBPyConnection) -> None:
-    """An empty `fhir_fault`: the ordinals of the page that are not to become raw rows."""
-    con.execute("create or replace temp table fhir_fault (ordinal bigint)")
+def _is_better_kept(con: duckdb.DuckDBPyConnection, names: Sequence[str]) -> bool:
+    """Ids that repeat do not tell lines apart, and many types would have the file read as often."""
+    repeated = con.execute("select 1 from fhir_line group by resource_type, id having count(*) > 1 limit 1").fetchone()
+    return len(names) > _READS or repeated is not None
 
 
 def _load_file(
     con: duckdb.DuckDBPyConnection, file: LandingFile, *, extracted_at: datetime, sample_share: float
 ) -> Loaded:
     ndjson = NdjsonFile(file.path)
-    read_page(con, ndjson)
-    no_faults(con)
-    verdicts = fhir_verdict.screen(con, extracted_at=extracted_at, sample_share=sample_share)
+    source = screen_file(con, ndjson, extracted_at.date(), sample_share)
+    con.execute("create or replace temp table fhir_fault (ordinal bigint)")
+    verdicts = fhir_verdict.verdicts_of(con)
     counts: Counter[tuple[str, str, str]] = Counter()
     quarantined = 0
     for batch in _batches(ndjson.lines(verdicts.wanted) if verdicts.wanted else ()):
         rejected = [(line, fault) for line in batch if (fault := fhir_verdict.final_fault(verdicts, line, counts))]
         quarantined += _quarantine(con, file, rejected, extracted_at=extracted_at)
     if ndjson.is_cut_off:
-        con.execute(_INSERT_RECORD, ["ehr", file.name, None, "", "truncated", None, file.file_id, extracted_at])
+        con.execute(_INSERT_CUT_OFF, [file.name, file.file_id, extracted_at])
         quarantined += 1
     fhir_verdict.count_sample(con, file, counts, extracted_at=extracted_at)
-    return Loaded(rows=append_page(con, file, extracted_at=extracted_at), quarantined=quarantined)
+    rows = append(con, source, file, extracted_at=extracted_at)
+    forget(con)
+    return Loaded(rows=rows, quarantined=quarantined)
 
 
-_INSERT_RECORD = """
+_INSERT_CUT_OFF = """
     insert into quarantine.record (source, place, source_file, source_line, field, reason, original, file_id, taken_at)
-    values ('ehr', ?, ?, ?, ?, ?, ?, ?, ?)"""
+    values ('ehr', 'ehr', ?, null, '', 'truncated', null, ?, ?)"""
 
 
 def _quarantine(

@@ -4,7 +4,6 @@ Columns keep FHIR's own element names; an element that no column names stays in 
 text, because FHIR allows "1970-03" and staging decides what that means.
 """
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
@@ -13,7 +12,7 @@ from hygiene_pipeline.ehr import fhir_codes as codes
 
 # Nested JSON as Python: a DuckDB type name, a list of one thing, or an object of named things.
 Shape = str | list["Shape"] | dict[str, "Shape"]
-Kind = Literal["id", "code", "string", "boolean", "number", "date", "instant", "object", "list"]
+Kind = Literal["id", "code", "string", "boolean", "date", "instant", "object", "list"]
 
 TEXT = "VARCHAR"
 PERIOD: Shape = {"start": TEXT, "end": TEXT}
@@ -53,25 +52,21 @@ class Element:
     @property
     def duckdb_type(self) -> str:
         """The type of the raw column."""
-        simple = {"boolean": "BOOLEAN", "number": "DOUBLE"}
-        return simple.get(self.kind) or _duckdb_type(self.shape)
-
-    @property
-    def json_structure(self) -> str:
-        """The same as `from_json` wants it."""
-        return json.dumps(self.shape)
+        return duckdb_type(self.shape)
 
 
-def _duckdb_type(shape: Shape) -> str:
+def duckdb_type(shape: Shape) -> str:
+    """A shape as DuckDB spells it."""
     if isinstance(shape, str):
         return shape
     if isinstance(shape, list):
-        return f"{_duckdb_type(shape[0])}[]"
-    return "STRUCT(" + ", ".join(f'"{name}" {_duckdb_type(part)}' for name, part in shape.items()) + ")"
+        return f"{duckdb_type(shape[0])}[]"
+    return "STRUCT(" + ", ".join(f'"{name}" {duckdb_type(part)}' for name, part in shape.items()) + ")"
 
 
 def _some(kind: Kind, names: str) -> tuple[Element, ...]:
-    return tuple(Element(name=name, kind=kind) for name in names.split())
+    shape = "BOOLEAN" if kind == "boolean" else TEXT
+    return tuple(Element(name=name, kind=kind, shape=shape) for name in names.split())
 
 
 def _object(name: str, shape: Shape) -> Element:

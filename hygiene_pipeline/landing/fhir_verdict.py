@@ -11,19 +11,18 @@ import json
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import datetime
 from typing import Any
 
 import duckdb
 
 from hygiene_pipeline.ehr.fhir_judge import Fault, is_resource_type, judge
-from hygiene_pipeline.landing.fhir_page import resource_types
+from hygiene_pipeline.landing.fhir_lines import resource_types
 from hygiene_pipeline.landing.fhir_schemas import RESOURCES, elements
-from hygiene_pipeline.landing.fhir_screen import fault, is_suspicious
 from hygiene_pipeline.landing.file import LandingFile
 from hygiene_pipeline.landing.ndjson_file import BOM, Line
 
-_SAMPLE_BITS = 1 << 20
+_UNKNOWN = "unknown_resource_type"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,33 +48,26 @@ def create_tables(con: duckdb.DuckDBPyConnection) -> None:
     )
 
 
-def screen(con: duckdb.DuckDBPyConnection, *, extracted_at: datetime, sample_share: float) -> Verdicts:
-    """Screen the whole page in DuckDB; a fault of none means that only the text tells (no object, no type)."""
+def verdicts_of(con: duckdb.DuckDBPyConnection) -> Verdicts:
+    """What `fhir_line` says; a fault of none means that only the text tells (no object, no type)."""
     faults: dict[int, Fault | None] = {}
+    found = con.execute(
+        """select rowid, fault, is_suspicious from fhir_line
+           where fault is not null or is_suspicious or is_sampled and resource_type is not null"""
+    ).fetchall()
     suspicious: set[int] = set()
     sampled: set[int] = set()
-    for name in resource_types(con):
-        if name in RESOURCES:
-            found = con.execute(
-                _screen_query(name, extracted_at.date()),
-                {"resource": f'"{name}"', "below": int(sample_share * _SAMPLE_BITS)},
-            ).fetchall()
-            for ordinal, verdict, is_odd, _ in found:
-                if verdict is not None:
-                    field, _, reason = str(verdict).partition("|")
-                    faults[ordinal] = Fault(field=field, reason=reason)
-                else:
-                    (suspicious if is_odd else sampled).add(ordinal)
-        elif not is_resource_type(name):
-            faults.update(dict.fromkeys(_lines_of_type(con, name), Fault(field="resourceType", reason=_UNKNOWN)))
+    for ordinal, verdict, is_odd in found:
+        if verdict is not None:
+            field, _, reason = str(verdict).partition("|")
+            faults[ordinal] = Fault(field=field, reason=reason)
         else:
-            faults.update(_without_id(con, name))
-    untyped = con.execute("""select rowid from fhir_page where not coalesce(starts_with("resourceType", '"'), false)""")
+            (suspicious if is_odd else sampled).add(int(ordinal))
+    for name in set(resource_types(con)) - RESOURCES.keys():
+        faults.update(_without_id(con, name) if is_resource_type(name) else _of_type(con, name))
+    untyped = con.execute("select rowid from fhir_line where resource_type is null")
     faults.update(dict.fromkeys((int(row[0]) for row in untyped.fetchall()), None))
-    return Verdicts(faults=faults, suspicious=frozenset(suspicious), sampled=frozenset(sampled))
-
-
-_UNKNOWN = "unknown_resource_type"
+    return Verdicts(faults=faults, suspicious=frozenset(suspicious), sampled=frozenset(sampled - faults.keys()))
 
 
 def final_fault(verdicts: Verdicts, line: Line, counts: Counter[tuple[str, str, str]]) -> Fault | None:
@@ -123,27 +115,15 @@ def _is_kept(resource: str, field: str) -> bool:
     return field.split(".")[0] in {"", *(element.name for element in elements(resource))}
 
 
-def _screen_query(resource: str, today: date) -> str:
-    return f"""
-        with screened as (
-            select p.rowid as ordinal, {fault(resource, today)} as fault, {is_suspicious(resource)} as is_suspicious,
-                   hash(p.id, p.meta) % {_SAMPLE_BITS} < $below as is_sampled
-            from fhir_page as p
-            where p."resourceType" = $resource
-        )
-        select ordinal, fault, is_suspicious, is_sampled from screened
-        where fault is not null or is_suspicious or is_sampled"""
-
-
-def _lines_of_type(con: duckdb.DuckDBPyConnection, name: str) -> list[int]:
-    found = con.execute("""select rowid from fhir_page where "resourceType" ->> '$' = ?""", [name])
-    return [int(row[0]) for row in found.fetchall()]
+def _of_type(con: duckdb.DuckDBPyConnection, name: str) -> dict[int, Fault | None]:
+    found = con.execute("select rowid from fhir_line where resource_type = ?", [name])
+    return dict.fromkeys((int(row[0]) for row in found.fetchall()), Fault(field="resourceType", reason=_UNKNOWN))
 
 
 def _without_id(con: duckdb.DuckDBPyConnection, name: str) -> dict[int, Fault | None]:
     found = con.execute(
-        r"""select rowid, id is null from fhir_page where "resourceType" ->> '$' = ?
-            and not coalesce(regexp_full_match(id, '"[A-Za-z0-9\-.]{1,64}"'), false)""",
+        r"""select rowid, id is null from fhir_line where resource_type = ?
+            and not coalesce(regexp_full_match(id, '[A-Za-z0-9\-.]{1,64}'), false)""",
         [name],
     )
     return {int(row[0]): Fault(field="id", reason="missing_id" if row[1] else "invalid_id") for row in found.fetchall()}

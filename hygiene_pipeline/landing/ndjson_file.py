@@ -70,13 +70,16 @@ class NdjsonFile:
                     parts.append(file.read(_PEEK))
         return {name.decode() for part in parts for name in _TYPE.findall(part)}
 
-    def count(self) -> int:
-        """How many lines are not blank; afterwards `line_numbers` and `lines` know their way."""
+    def count(self, *, may_be_blank: bool = True) -> int:
+        """How many lines are not blank; afterwards `line_numbers` and `lines` know their way.
+
+        Not to look for blank lines is several times faster, and right whenever the count is that of the rows read.
+        """
         self._blocks, self._blank_lines, self.longest_block = [], [], 0
         ordinal, line, offset = 0, 1, 0
         for block in self._read_blocks():
             lines = block.count(b"\n") + (not block.endswith(b"\n"))
-            blank = _blank_positions(block)
+            blank = _blank_positions(block) if may_be_blank else []
             if blank:
                 self._blank_lines.append(np.array(blank, dtype=np.int64) + line)
             ordinals = lines - len(blank)

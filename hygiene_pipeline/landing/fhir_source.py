@@ -1,0 +1,116 @@
+"""One file of FHIR resources as a relation that DuckDB reads with whatever columns are asked for.
+
+`DirectSource` is DuckDB's own NDJSON reader over the file, as fast as it gets. `TextSource` reads the same from the
+lines in the temporary table `fhir_text`: for what that reader cannot take (a byte-order mark, a cut-off gzip file, a
+line of more than 15 MB), for files of many types or repeated ids, and for resources that came in an event.
+"""
+
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import duckdb
+import pyarrow as pa
+
+from hygiene_pipeline.landing.fhir_schemas import Shape, duckdb_type
+from hygiene_pipeline.landing.ndjson_file import BOM, Line
+
+_BATCH_BYTES = 16 << 20
+
+
+@dataclass(frozen=True, kw_only=True)
+class DirectSource:
+    """The file itself; a line that is no JSON object gives a row of nulls, so rows keep the order of lines."""
+
+    path: Path
+    is_gzip: bool
+    key = "id"
+
+    def relation(self, columns: Mapping[str, Shape]) -> str:
+        """A table expression with these columns."""
+        types = ", ".join(f"\"{name}\": '{duckdb_type(shape)}'" for name, shape in columns.items())
+        path = str(self.path).replace("'", "''")
+        compression = "gzip" if self.is_gzip else "uncompressed"
+        return (
+            f"read_json('{path}', columns = {{{types}}}, format = 'newline_delimited', ignore_errors = true,"
+            f" compression = '{compression}')"
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class TextSource:
+    """The lines in `fhir_text`; it knows each line's ordinal, so ids may repeat."""
+
+    key = "ordinal"
+
+    def relation(self, columns: Mapping[str, Shape]) -> str:
+        """A table expression with these columns and the ordinal."""
+        structure = json.dumps(columns).replace("'", "''")
+        names = ", ".join(f'resource."{name}"' for name in columns)
+        return (
+            f"(select ordinal, {names} from"
+            f" (select rowid as ordinal, try(from_json(text, '{structure}')) as resource from fhir_text))"
+        )
+
+
+Source = DirectSource | TextSource
+
+
+def keep_lines(con: duckdb.DuckDBPyConnection, lines: Iterable[Line]) -> TextSource:
+    """Put numbered lines into `fhir_text`; a line that is not UTF-8 is kept as null."""
+    con.execute("create or replace temp table fhir_text (text varchar)")
+    con.execute("create or replace temp table fhir_number (ordinal bigint, line bigint)")
+    for batch in _batches(lines):
+        con.register("fhir_batch", batch)
+        con.execute("insert into fhir_text select text from fhir_batch")
+        con.execute("insert into fhir_number select ordinal, line from fhir_batch")
+        con.unregister("fhir_batch")
+    return TextSource()
+
+
+def keep_text(con: duckdb.DuckDBPyConnection, source: DirectSource) -> TextSource:
+    """Copy the lines of a file that DuckDB's reader takes into `fhir_text`, once for all resource types."""
+    path = str(source.path).replace("'", "''")
+    compression = "gzip" if source.is_gzip else "uncompressed"
+    con.execute(
+        f"""create or replace temp table fhir_text as select json as text
+            from read_ndjson_objects('{path}', ignore_errors = true, compression = '{compression}')"""
+    )
+    return TextSource()
+
+
+def forget(con: duckdb.DuckDBPyConnection) -> None:
+    """Drop the temporary tables."""
+    for table in ("fhir_text", "fhir_number", "fhir_line", "fhir_fault"):
+        con.execute(f"drop table if exists {table}")
+
+
+def _batches(lines: Iterable[Line]) -> Iterator[pa.Table]:
+    batch: list[Line] = []
+    size = 0
+    for line in lines:
+        batch.append(line)
+        size += len(line.text)
+        if size >= _BATCH_BYTES:
+            yield _table(batch)
+            batch, size = [], 0
+    if batch:
+        yield _table(batch)
+
+
+def _table(lines: Sequence[Line]) -> pa.Table:
+    return pa.table(
+        {
+            "ordinal": pa.array([line.ordinal for line in lines], pa.int64()),
+            "line": pa.array([line.line for line in lines], pa.int64()),
+            "text": pa.array([_text(line.text) for line in lines], pa.large_string()),
+        }
+    )
+
+
+def _text(line: bytes) -> str | None:
+    try:
+        return line.removeprefix(BOM).decode("utf-8")
+    except UnicodeDecodeError:
+        return None
