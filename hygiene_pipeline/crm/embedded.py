@@ -14,7 +14,6 @@ from pathlib import Path
 
 from hygiene_pipeline.crm.protocol import (
     CONTACT_COLUMNS,
-    WRITABLE_FIELDS,
     Contact,
     Crm,
     FieldChange,
@@ -42,6 +41,7 @@ create table if not exists write_log (
 );
 """
 _INSERT = f"insert into contact ({_COLUMNS}) values ({', '.join('?' * len(CONTACT_COLUMNS))})"
+_EDITABLE = frozenset(CONTACT_COLUMNS) - {"contact_id", "last_modified"}
 _EDITOR_OF_SYNC = "hygiene_pipeline"
 
 
@@ -65,8 +65,8 @@ class UnknownContactError(LookupError):
 class EmbeddedCrm(Crm):
     """Contacts in one SQLite file, made on first use.
 
-    `version` counts every change of a contact. `last_modified` moves only when a person edits: a correction that
-    came from another system must not pass for a fresh word of somebody at the practice. For one thread at a time.
+    `version` counts every change of a contact, and every change moves `last_modified`, whoever made it: so do the
+    CRMs one can buy. For one thread at a time.
     """
 
     batch_size = 250
@@ -102,18 +102,18 @@ class EmbeddedCrm(Crm):
             _log(con, _entry_of_person(contact_id, "contact_id", None, contact_id, editor=editor, at=at))
 
     def edit(self, contact_id: str, changes: Mapping[str, str | None], *, editor: str, at: datetime) -> None:
-        """A person edits a contact: the last word wins, the version and `last_modified` move."""
-        unknown = set(changes) - WRITABLE_FIELDS
+        """A person edits a contact: the last word wins. The CRM sets `last_modified` itself."""
+        unknown = set(changes) - _EDITABLE - {"last_modified"}
         if unknown:
             raise ValueError(f"a contact has no editable field {', '.join(sorted(unknown))}")
         with self._transaction() as con:
             before = con.execute(f"select {_COLUMNS} from contact where contact_id = ?", (contact_id,)).fetchone()
             if before is None:
                 raise UnknownContactError("the CRM has no contact of that id")
-            for field, value in changes.items():
-                _set(con, contact_id, field, value or None)
+            for field in sorted(_EDITABLE & set(changes)):
+                value = changes[field]
+                _set(con, contact_id, field, value or None, at=at)
                 _log(con, _entry_of_person(contact_id, field, before[field], value or None, editor=editor, at=at))
-            con.execute("update contact set last_modified = ? where contact_id = ?", (_iso(at), contact_id))
 
     def read_contacts(self) -> Iterator[dict[str, str | None]]:
         """Every contact ordered by contact_id, from one snapshot: edits made meanwhile do not show."""
@@ -182,7 +182,7 @@ def _write(con: sqlite3.Connection, change: FieldChange, at: datetime) -> WriteR
         return WriteResult(change_id=change.change_id, outcome=Outcome.NOT_FOUND)
     if now["value"] != (change.expected or None) or now["given"] != (given.value or None if given else None):
         return WriteResult(change_id=change.change_id, outcome=Outcome.CONFLICT)
-    _set(con, change.contact_id, change.field, change.value or None)
+    _set(con, change.contact_id, change.field, change.value or None, at=at)
     entry = _Entry(
         change_id=change.change_id,
         contact_id=change.contact_id,
@@ -198,9 +198,12 @@ def _write(con: sqlite3.Connection, change: FieldChange, at: datetime) -> WriteR
     )
 
 
-def _set(con: sqlite3.Connection, contact_id: str, field: str, value: str | None) -> None:
+def _set(con: sqlite3.Connection, contact_id: str, field: str, value: str | None, *, at: datetime) -> None:
     # `field` is one of our own column names: FieldChange and edit() accept no other.
-    con.execute(f"update contact set {field} = ?, version = version + 1 where contact_id = ?", (value, contact_id))
+    con.execute(
+        f"update contact set last_modified = ?, {field} = ?, version = version + 1 where contact_id = ?",
+        (_iso(at), value, contact_id),
+    )
 
 
 def _log(con: sqlite3.Connection, entry: _Entry) -> None:

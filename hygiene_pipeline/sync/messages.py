@@ -5,7 +5,6 @@ file that whoever delivers it picks up; its `message_id` keeps it from being del
 """
 
 import json
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from zoneinfo import ZoneInfo
@@ -19,18 +18,11 @@ from hygiene_pipeline.sync.counting import count_of
 from hygiene_pipeline.sync.templates import SMS_LIMIT, render
 
 
-@dataclass(frozen=True, kw_only=True)
-class PlannedMessages:
-    """How many contacts are to be asked now, and how many would be but must not; the reasons are in the ledger."""
-
-    planned: int
-    suppressed: int
-
-
-def plan_messages(con: duckdb.DuckDBPyConnection, *, as_of: datetime) -> PlannedMessages:
+def plan_messages(con: duckdb.DuckDBPyConnection, *, as_of: datetime) -> int:
     """Plan one message to each contact whose phone is stale, who may be asked, and whose turn it is.
 
-    A replay (the ledger knows later messages) forgets nothing.
+    Whoever would be asked but must not be is noted with the reason. Returns how many are to be asked; a replay
+    (the ledger knows later messages) forgets nothing.
     """
     now = {"as_of": as_of}
     name, phone = con.execute("select name, phone from policy.practice").fetchone() or ("", "")
@@ -38,14 +30,10 @@ def plan_messages(con: duckdb.DuckDBPyConnection, *, as_of: datetime) -> Planned
     if not count_of(con, send_gate.LATER_MESSAGES, now):
         con.execute(send_gate.FORGET_UNSENT, now)
     con.execute(send_gate.PLAN, {**now, "text_fits": text_fits})
-    counted = "select count(*) from sync.message where planned_at = $as_of and (state = 'suppressed') = $is_suppressed"
-    return PlannedMessages(
-        planned=count_of(con, counted, {**now, "is_suppressed": False}),
-        suppressed=count_of(con, counted, {**now, "is_suppressed": True}),
-    )
+    return count_of(con, send_gate.PLANNED, now)
 
 
-def send_messages(con: duckdb.DuckDBPyConnection, outbox: Path, *, as_of: datetime) -> int:
+def write_messages(con: duckdb.DuckDBPyConnection, outbox: Path, *, as_of: datetime) -> int:
     """Hand over what this pass planned: `messages/<date>.ndjson` in the outbox, all messages of the local day.
 
     `sent_at` is when a message may be delivered: now, or outside the practice's hours when they next begin. The

@@ -227,6 +227,8 @@ where not exists (select 1 from sync.message as known where known.message_id = m
 order by contact_id
 """
 
+PLANNED = "select count(*) from sync.message where state = 'planned' and planned_at = $as_of"
+
 OF_THE_DAY = """
 select message_id, contact_id, channel, address_kind, template, coalesce(sent_at, $sent_at) as sent_at
 from sync.message

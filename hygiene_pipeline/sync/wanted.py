@@ -105,6 +105,12 @@ decided as (
             when shown.field = 'segments' then case when status.care_state = 'stale' then {_SEGMENT_LIST} end
             -- Nobody vouches for it: good enough to fill a gap, not to replace an address.
             when shown.field = 'email' and decision.decided_confirmed_at is null and shown.value is not null then null
+            -- Another spelling of the same address is no reason to write.
+            when
+                shown.field in ('email', 'address_line', 'city', 'state', 'postal_code')
+                and shown.value is not null
+                and not decision.is_conflict
+                then null
             when shown.field like '%_opt_out' then case when lower(decision.value) = 'true' then 'true' end
             else nullif(trim(decision.value), '')
         end as new_value,

@@ -74,12 +74,17 @@ def test_an_edit_moves_version_and_last_modified(crm: EmbeddedCrm) -> None:
     assert (after.fields["phone"], after.fields["email"]) == ("617 253 0001", None)
 
 
-def test_a_sync_write_is_no_word_of_a_person(crm: EmbeddedCrm) -> None:
+def test_a_sync_write_moves_them_too(crm: EmbeddedCrm) -> None:
     before = crm.fetch(["C2"])["C2"]
     crm.write([change()], at=AT)
     after = crm.fetch(["C2"])["C2"]
     assert after.version != before.version
-    assert after.fields["last_modified"] == before.fields["last_modified"]
+    assert after.fields["last_modified"] == "2026-03-02T07:00:00+00:00"
+
+
+def test_nobody_sets_last_modified_but_the_crm(crm: EmbeddedCrm) -> None:
+    crm.edit("C2", {"city": "Salem", "last_modified": "1999-01-01"}, editor="front-desk", at=AT)
+    assert shown(crm, "C2", "last_modified") == "2026-03-02T07:00:00+00:00"
 
 
 @pytest.mark.parametrize("changes", [{"shoe_size": "44"}, {"contact_id": "C9"}])

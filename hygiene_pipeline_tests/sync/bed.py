@@ -224,7 +224,13 @@ class Bed:
     def decision(
         self, field: str, value: str | None, *, contact_id: str = "C1", source: str = "pm", **columns: Any
     ) -> None:
-        row = {"rule": "most_recent", "decided_confirmed_at": EARLIER, "evidence_ref": "pm/1", **columns}
+        row = {
+            "rule": "most_recent",
+            "is_conflict": True,
+            "decided_confirmed_at": EARLIER,
+            "evidence_ref": "pm/1",
+            **columns,
+        }
         self.insert(
             "reconciled.field_decision", patient_id=f"P-{contact_id}", field=field, value=value, source=source, **row
         )

@@ -41,7 +41,8 @@ def crm(tmp_path: Path) -> Iterator[EmbeddedCrm]:
 
 
 def fields(crm: EmbeddedCrm) -> dict[str, str | None]:
-    return dict(crm.fetch(["C1"])["C1"].fields)
+    """What the CRM shows of the contact, but for the time of its last change."""
+    return {**crm.fetch(["C1"])["C1"].fields, "last_modified": None}
 
 
 def plan(bed: Bed, as_of: datetime = AS_OF, **values: str) -> None:
@@ -237,7 +238,7 @@ def test_undo_restores_the_exact_text_and_is_not_planned_again(bed: Bed, crm: Em
     undone = undo_changes(bed.con, crm, as_of=NEXT, sync_id=sync_id_of(AS_OF))
     assert (undone.undone, undone.kept) == (11, 1)
     after = fields(crm)
-    assert {**after, "city": "Boston", "last_modified": None} == before
+    assert {**after, "city": "Boston"} == before
     assert after["phone"] == OLD_PHONE
     assert states(bed)["phone"] == "undone"
     plan_changes(bed.con, as_of=NEXT + timedelta(days=1))
@@ -260,7 +261,7 @@ edits = st.dictionaries(st.sampled_from(sorted(EDITABLE)), st.integers(0, 2), ma
 )
 
 
-@settings(max_examples=20, derandomize=True, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=12, derandomize=True, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     wanted=st.sets(st.sampled_from(sorted(ALL_KINDS)), min_size=1), before=edits, after=edits, batch=st.integers(1, 5)
 )
@@ -300,5 +301,4 @@ def test_no_edit_is_overwritten_twice_is_once_and_undo_restores(
     restored = fields(crm)
     crm.close()
     for field, value in as_edited.items():
-        if field != "last_modified":
-            assert restored[field] == (after[field] if field in edited_again else value)
+        assert restored[field] == (after[field] if field in edited_again else value)

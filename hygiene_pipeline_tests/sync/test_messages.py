@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hygiene_pipeline.sync.calling_hours import next_opening
-from hygiene_pipeline.sync.messages import plan_messages, send_messages
+from hygiene_pipeline.sync.messages import plan_messages, write_messages
 from hygiene_pipeline.sync.templates import SMS_LIMIT, render
 from hygiene_pipeline_tests.sync.bed import AS_OF, NEW_E164, OLD_E164, Bed
 
@@ -166,7 +166,7 @@ def nights(bed: Bed, outbox: Path, days: Iterable[int]) -> list[int]:
         as_of = AS_OF + timedelta(days=day)
         bed.clock(as_of)
         plan_messages(bed.con, as_of=as_of)
-        if send_messages(bed.con, outbox, as_of=as_of):
+        if write_messages(bed.con, outbox, as_of=as_of):
             sent.append(day)
     return sent
 
@@ -240,7 +240,7 @@ def test_the_file_of_a_day_keeps_what_an_earlier_pass_sent(bed: Bed, tmp_path: P
     later = AS_OF + timedelta(hours=1)
     bed.clock(later)
     plan_messages(bed.con, as_of=later)
-    assert send_messages(bed.con, tmp_path, as_of=later) == 1
+    assert write_messages(bed.con, tmp_path, as_of=later) == 1
     lines = (tmp_path / "messages" / "2026-03-02.ndjson").read_text().splitlines()
     assert [json.loads(line)["contact_id"] for line in lines] == ["C1", "C2"]
 
@@ -250,7 +250,7 @@ def test_a_night_pass_waits_for_the_morning(bed: Bed, tmp_path: Path) -> None:
     night = datetime(2026, 3, 3, 7, 0, tzinfo=UTC)
     bed.clock(night)
     plan_messages(bed.con, as_of=night)
-    send_messages(bed.con, tmp_path, as_of=night)
+    write_messages(bed.con, tmp_path, as_of=night)
     assert bed.rows("select planned_at, sent_at from sync.message") == [(night, night.replace(hour=14))]
 
 

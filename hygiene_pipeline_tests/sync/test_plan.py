@@ -182,6 +182,18 @@ CASES: dict[str, tuple[Arrange, dict[str, tuple[str | None, str]]]] = {
         {"first_name": ("Ana", "ANA")},
     ),
     "an address differing in case is the same": (then(verdict(), decides("address_line", "1 MAIN  ST")), {}),
+    "another spelling of the same address is no change": (
+        then(verdict(), decides("address_line", "1 Main Street", is_conflict=False)),
+        {},
+    ),
+    "a gap that nobody disputes is filled": (
+        then(
+            lambda bed: bed.contact(city=None),
+            lambda bed: bed.status(),
+            decides("city", "Salem", is_conflict=False),
+        ),
+        {"city": (None, "Salem")},
+    ),
     "a birth date is corrected": (
         then(verdict(), decides("birth_date", "1970-03-02", source="ehr")),
         {"birth_date": ("1970-02-03", "1970-03-02")},
