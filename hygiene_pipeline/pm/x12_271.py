@@ -21,13 +21,24 @@ def read_271(text: str, *, outcomes: Outcomes, timezone: tzinfo) -> Iterator[Eli
         if isinstance(interchange, Unusable):
             yield interchange
             continue
+        is_empty = True
         for transaction in transactions(interchange):
-            if isinstance(transaction, Unusable):
-                yield transaction
-            elif transaction.segments[0].element(1) != "271":
-                yield transaction.unusable(transaction.segments, "not_a_271")
-            else:
-                yield from _answers(transaction, outcomes, timezone)
+            is_empty = False
+            yield from _read(transaction, outcomes, timezone)
+        if is_empty:
+            first = interchange.segments[0].position
+            yield Unusable(position=first, reason="no_transaction", original=interchange.text(interchange.segments))
+
+
+def _read(
+    transaction: Transaction | Unusable, outcomes: Outcomes, timezone: tzinfo
+) -> Iterator[EligibilityAnswer | Unusable]:
+    if isinstance(transaction, Unusable):
+        yield transaction
+    elif transaction.segments[0].element(1) != "271":
+        yield transaction.unusable(transaction.segments, "not_a_271")
+    else:
+        yield from _answers(transaction, outcomes, timezone)
 
 
 def _answers(transaction: Transaction, outcomes: Outcomes, timezone: tzinfo) -> Iterator[EligibilityAnswer | Unusable]:

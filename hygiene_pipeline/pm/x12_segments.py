@@ -6,6 +6,7 @@ or broken after every segment; text before the first interchange; a last segment
 
 import re
 from collections.abc import Iterator
+from itertools import pairwise
 from typing import NamedTuple
 
 from hygiene_pipeline.pm.protocol import Unusable
@@ -52,7 +53,7 @@ def interchanges(text: str) -> Iterator[Interchange | Unusable]:
     if before.strip():
         yield Unusable(position=1, reason="outside_interchange", original=before)
     position = 1
-    for start, end in zip(starts, [*starts[1:], len(text)], strict=True):
+    for start, end in pairwise([*starts, len(text)]):
         interchange = _interchange(text[start:end], position)
         if isinstance(interchange, Interchange):
             position += len(interchange.segments)
@@ -67,7 +68,7 @@ def _interchange(chunk: str, position: int) -> Interchange | Unusable:
     header = compact.split(separator, _HEADER_ELEMENTS)
     # ISA16 is one character, and the one after it ends every segment.
     last = header[_HEADER_ELEMENTS][:2] if len(header) > _HEADER_ELEMENTS else ""
-    if not last:
+    if not last or last[1:] == separator:
         return Unusable(position=position, reason="malformed_interchange", original=chunk)
     terminator = last[1:]
     if not terminator or terminator.isalnum():
