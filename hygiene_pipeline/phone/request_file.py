@@ -1,0 +1,43 @@
+"""A lookup bought elsewhere: the numbers due go out as a file, the answers come back as `phone/lookups.csv`."""
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+from hygiene_pipeline.phone.protocol import LookupAnswer, LookupRequest, PhoneLookup
+
+FILE_NAME = "phone_lookups_due.csv"
+
+
+class RequestFile(PhoneLookup):
+    """Asks by writing the numbers into the outbox folder. Nobody answers at once."""
+
+    def __init__(self, outbox: Path) -> None:
+        self._outbox = outbox
+
+    def ask(self, requests: Sequence[LookupRequest]) -> list[LookupAnswer]:
+        """Leave the numbers for whoever buys the lookups."""
+        write_request_file(self._outbox, [request.phone for request in requests])
+        return []
+
+
+def write_request_file(outbox: Path, phones: Sequence[str]) -> bool:
+    """Make the file say exactly these numbers, once each and in this order; returns whether it had to change.
+
+    With nothing due the file holds its header alone, so yesterday's numbers are not bought again. An unchanged file is
+    left as it is: its time says since when these numbers are due.
+    """
+    path = outbox / FILE_NAME
+    text = "".join(f"{line}\n" for line in ("phone", *dict.fromkeys(phones))).encode()
+    if path.exists() and path.read_bytes() == text:
+        return False
+    outbox.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(f".{path.name}.partial")
+    with partial.open("wb") as file:
+        # Numbers of patients: for the owner's eyes, and never seen half written.
+        os.fchmod(file.fileno(), 0o600)
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+    partial.replace(path)
+    return True
