@@ -196,9 +196,12 @@ class Bed:
         self.insert("policy.clock", as_of=as_of, as_of_date=as_of.date(), timezone="America/New_York")
 
     def policy(self, write: str, *fields: str) -> None:
-        for field in fields or FIELDS:
-            self.con.execute("delete from policy.source_of_truth where field = ?", [field])
-            self.insert("policy.source_of_truth", field=field, source="pm", source_rank=1, write=write)
+        chosen = list(fields or FIELDS)
+        self.con.execute("delete from policy.source_of_truth where list_contains($1::varchar[], field)", [chosen])
+        self.con.execute(
+            "insert into policy.source_of_truth select unnest($1::varchar[]), 'pm', 1, 'most_recent', $2",
+            [chosen, write],
+        )
 
     def empty(self) -> None:
         for table in FILLED:
