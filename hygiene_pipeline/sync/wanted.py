@@ -68,7 +68,7 @@ care_event as (
     select link.patient_id, event.evidence_ref, min(event.event_at) as event_at, min(event.received_at) as received_at
     from staging.ehr_care_event as event
     inner join identity.patient_link as link on link.source = 'ehr' and link.source_id = event.ehr_patient_id
-    where not event.is_cancelled
+    where event.is_cancelled is not true
     group by link.patient_id, event.evidence_ref
 ),
 decided as (
