@@ -16,9 +16,6 @@ from hygiene_pipeline.model_history import Types, described, ensure_histories, k
 from hygiene_pipeline.model_tests import TestCrashedError, Tested, TestResult, run_singly, run_together
 from hygiene_pipeline.sql_models import Model
 
-_TELLING = (duckdb.BinderException, duckdb.CatalogException, duckdb.ParserException)
-"""Errors about names, whose text holds no data; any other error may quote a value."""
-
 _AS_OF = "(select as_of from policy.clock)"
 
 
@@ -105,9 +102,14 @@ def _build(con: duckdb.DuckDBPyConnection, model: Model, private: str) -> Types:
     order = ", ".join(quoted(column) for column in model.grain) or "all"
     try:
         con.execute(f"create or replace table {private} as from ({model.sql}\n) order by {order}")
-    except _TELLING as error:
-        raise ModelFailedError(f"{model.name}: {str(error).splitlines()[0]}") from None
+    except duckdb.CatalogException as error:
+        lacking = [table for table in (*model.dependencies, *model.history_reads) if not described(con, table)]
+        told = f"reads {', '.join(lacking)}, not there yet" if lacking else _first_line(error)
+        raise ModelFailedError(f"{model.name}: {told}") from None
+    except (duckdb.BinderException, duckdb.ParserException) as error:
+        raise ModelFailedError(f"{model.name}: {_first_line(error)}") from None
     except duckdb.Error as error:
+        # Any other error may quote a value.
         raise ModelFailedError(f"{model.name}: {type(error).__name__} while it ran; run its file by hand") from None
     types = described(con, private)
     unknown = [column.name for column in model.columns if column.name not in types]
@@ -152,6 +154,11 @@ def _transaction(con: duckdb.DuckDBPyConnection) -> Iterator[None]:
         con.execute("rollback")
         raise
     con.execute("commit")
+
+
+def _first_line(error: duckdb.Error) -> str:
+    """What an error about names says; its other lines quote the SQL."""
+    return str(error).splitlines()[0]
 
 
 def _literal(text: str) -> str:

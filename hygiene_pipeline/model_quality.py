@@ -35,27 +35,30 @@ def keep_results(con: duckdb.DuckDBPyConnection, model: str, tested: Tested, as_
         + ", ".join(f"unnest(cast(? as {kind}[]))" for kind in kinds),
         [as_of, model, *([getattr(result, column) for result in tested.results] for column in columns)],
     )
-    pairs = [(test, key) for test, keys in tested.keys.items() for key in keys]
-    _keep_failures(con, model, [[test for test, _ in pairs], [key for _, key in pairs]], as_of)
+    failing = [(test, key) for test, keys in tested.keys.items() for key in keys]
+    _keep_failures(con, model, failing, as_of)
 
 
-def _keep_failures(con: duckdb.DuckDBPyConnection, model: str, found: Sequence[Sequence[str]], as_of: datetime) -> None:
+def _keep_failures(
+    con: duckdb.DuckDBPyConnection, model: str, failing: Sequence[tuple[str, str]], as_of: datetime
+) -> None:
+    night = {"model": model, "as_of": as_of}
     con.execute(
-        "delete from quality.check_failure where model = ? and first_seen = ? and last_seen = ?", [model, as_of, as_of]
+        "delete from quality.check_failure where model = $model and first_seen = $as_of and last_seen = $as_of", night
     )
-    if not found[0]:
+    if not failing:
         return
-    pairs = "(select unnest(cast(? as varchar[])) as test, unnest(cast(? as varchar[])) as key) as found"
-    same = "kept.model = ? and kept.test = found.test and kept.key = found.key"
+    found = {**night, "tests": [test for test, _ in failing], "keys": [key for _, key in failing]}
+    pairs = "(select unnest($tests::varchar[]) as test, unnest($keys::varchar[]) as key) as found"
+    same = "kept.model = $model and kept.test = found.test and kept.key = found.key"
     con.execute(
-        "update quality.check_failure as kept "
-        "set first_seen = least(first_seen, cast(? as timestamptz)), "
-        f"last_seen = greatest(last_seen, cast(? as timestamptz)) from {pairs} where {same}",
-        [as_of, as_of, *found, model],
+        "update quality.check_failure as kept set first_seen = least(first_seen, $as_of::timestamptz), "
+        f"last_seen = greatest(last_seen, $as_of::timestamptz) from {pairs} where {same}",
+        found,
     )
     con.execute(
         "insert into quality.check_failure "
-        f"select cast(? as varchar), test, key, cast(? as timestamptz), cast(? as timestamptz) from {pairs} "
+        f"select $model::varchar, test, key, $as_of::timestamptz, $as_of::timestamptz from {pairs} "
         f"where not exists (select 1 from quality.check_failure as kept where {same}) order by test, key",
-        [model, as_of, as_of, *found, model],
+        found,
     )
