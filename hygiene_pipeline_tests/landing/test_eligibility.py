@@ -21,7 +21,9 @@ FHIR = json.dumps(
         "insurance": [{"coverage": {"identifier": {"value": "M100"}}, "inforce": True}],
     }
 )
-CSV = "check_id,pm_patient_id,payer_id,member_id,checked_at,result,message\nT-1,p-1,12345,M100,2026-02-28T23:30,Active,ok\n"
+CSV = """check_id,pm_patient_id,payer_id,member_id,checked_at,result,message
+T-1,p-1,12345,M100,2026-02-28T23:30,Active,ok
+"""
 FORMATS = {
     "X12": ("a.271", X12, "x12", "271/000000001/0001/9", 9),
     "X12 by another ending": ("a.edi", X12, "x12", "271/000000001/0001/9", 9),

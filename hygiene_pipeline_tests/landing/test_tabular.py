@@ -131,7 +131,7 @@ def test_two_digit_years_of_birth_are_in_the_past(desk):
 
 
 def test_a_mapping_to_an_unknown_column_is_refused_by_name(desk):
-    with pytest.raises(PracticeFileError, match="pm/patients.csv: DOB: birthday is not a column"):
+    with pytest.raises(PracticeFileError, match=r"pm/patients\.csv: DOB: birthday is not a column"):
         desk.take(PATIENTS, f"{HEADER}\n", mapping={"DOB": "birthday"})
 
 

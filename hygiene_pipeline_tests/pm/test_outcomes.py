@@ -8,10 +8,16 @@ from hygiene_pipeline.pm.outcomes import Benefit, Rejection, decide, shipped_out
 
 OUTCOMES = shipped_outcomes()
 TODAY = date(2026, 3, 1)
-NOT_FOUND = ["64", "65", "67", "68", "71", "72", "73", "74", "75", "76", "77", "78"]
-PAYER_ERROR = (
-    "04 15 33 35 41 42 43 44 45 46 47 48 49 50 51 52 53 54 55 56 57 58 60 61 62 63 66 69 70 79 80 97 98 T4 ZZ".split()
-)
+NOT_FOUND = [str(code) for code in (64, 65, 67, 68, *range(71, 79))]
+PAYER_ERROR = [
+    "04",
+    "15",
+    "33",
+    "35",
+    *map(str, (*range(41, 59), 60, 61, 62, 63, 66, 69, 70, 79, 80, 97, 98)),
+    "T4",
+    "ZZ",
+]
 
 
 def benefit(code: str, types: str = "30", begin: date | None = None, end: date | None = None) -> Benefit:
