@@ -1,1 +1,1 @@
-"""The simulated practice: a world, what each system would know of it, and the planted truth."""
+"""The simulated practice: a world that moves day by day, the files its systems drop, and the truth."""
