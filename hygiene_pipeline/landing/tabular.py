@@ -128,6 +128,7 @@ def lay_csv(con: duckdb.DuckDBPyConnection, delivery: Delivery, data: bytes) -> 
     header_line, header_text, fields = first[0], first[1], first[2] or []
     header = matched(delivery.extract, fields, delivery.names)
     if refused := _refuse(con, delivery, header, header_text):
+        con.execute("drop table landing_record")
         return refused
     con.execute("delete from landing_record where line <= ?", [header_line])
     bad = _reject_records(con, delivery, width=len(fields), has_marks=has_marks, is_cut=not text.endswith("\n"))

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 import duckdb
 
+from hygiene_pipeline.failures import PracticeFileError
 from hygiene_pipeline.landing.delivery import Delivery
 from hygiene_pipeline.landing.headers import Found
 from hygiene_pipeline.landing.places import Extract
@@ -16,6 +17,7 @@ from hygiene_pipeline.landing.typed_columns import REASONS, literal, typed
 
 def lay_typed(con: duckdb.DuckDBPyConnection, delivery: Delivery, found: Sequence[Found]) -> int:
     """Fill the temporary table `landing_typed` from `landing_text`; returns how many things went to quarantine."""
+    _check_formats(con, delivery, found)
     _read_types(con, delivery, found)
     fields = reject_rows(
         con,
@@ -41,6 +43,20 @@ def lay_typed(con: duckdb.DuckDBPyConnection, delivery: Delivery, found: Sequenc
 def key_columns(extract: Extract) -> str:
     """The key columns as an SQL list."""
     return ", ".join(f'"{name}"' for name in extract.key)
+
+
+def _check_formats(con: duckdb.DuckDBPyConnection, delivery: Delivery, found: Sequence[Found]) -> None:
+    """Refuse a date format of the practice file that no date can have, by column."""
+    for each in found:
+        if each.format is None:
+            continue
+        try:
+            con.execute(f"select try_strptime('', {literal(each.format)})")
+        except duckdb.Error:
+            raise PracticeFileError(
+                f"columns: {delivery.extract.place}: {each.column.name}: {each.format!r} is not a date format;"
+                " allowed: strptime's codes, such as %m/%d/%Y"
+            ) from None
 
 
 def _read_types(con: duckdb.DuckDBPyConnection, delivery: Delivery, found: Sequence[Found]) -> None:

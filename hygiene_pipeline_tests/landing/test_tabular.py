@@ -135,6 +135,11 @@ def test_a_mapping_to_an_unknown_column_is_refused_by_name(desk):
         desk.take(PATIENTS, f"{HEADER}\n", mapping={"DOB": "birthday"})
 
 
+def test_a_date_format_that_is_none_is_refused_by_name(desk):
+    with pytest.raises(PracticeFileError, match=r"pm/patients\.csv: birth_date: '%Q' is not a date format"):
+        desk.take(PATIENTS, "pm_patient_id,DOB\n1,x\n", mapping={"DOB": {"as": "birth_date", "format": "%Q"}})
+
+
 def test_rows_of_an_adapter_pass_the_same_checks(desk):
     table = pa.table(
         {"contact_id": ["c1", None], "is_active": ["maybe", "true"], "segments": [" diabetes;copd ", None]}
