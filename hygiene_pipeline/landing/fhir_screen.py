@@ -61,9 +61,8 @@ def _cases(element: Element) -> list[tuple[str, str]]:
         cases.append((_impossible(column, element.kind), f"{element.name}|invalid_date"))
     if element.shape == PERIOD:
         is_odd = f"""not regexp_full_match({column}, '{{"(start|end)":{_PLAIN}(,"(start|end)":{_PLAIN})?}}')"""
-        for end in ("start", "end"):
-            is_impossible = _impossible(f"({column} -> '$.{end}')", "date")
-            cases.append((f"{is_odd} and {is_impossible}", f"{element.name}.{end}|invalid_date"))
+        ends = [_impossible(f"({column} -> '$.{end}')", "date") for end in ("start", "end")]
+        cases.append((f"{is_odd} and ({' or '.join(ends)})", f"{element.name}|invalid_date"))
     if element.name == "meta":
         last_updated = _impossible(f"({column} -> '$.lastUpdated')", "instant")
         cases.append((f"contains({column}, '\"lastUpdated\":') and {last_updated}", "meta.lastUpdated|invalid_date"))

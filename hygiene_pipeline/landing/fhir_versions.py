@@ -4,6 +4,8 @@ A row is added only if the elements kept of the resource differ from the latest 
 the version before it in the same file: exports repeat resources, and some repeat ids.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import datetime
 
 import duckdb
@@ -68,21 +70,34 @@ def append_new(
     kept = elements(resource) if resource in RESOURCES else _OTHER_COLUMNS
     columns: dict[str, Shape] = {"resourceType": TEXT, **{column.name: column.shape for column in kept}}
     values = ", ".join(f'resource."{column.name}"' for column in kept)
-    con.execute(
-        f"""insert into {_table(resource)}
-            select {values}, fhir_new.last_updated, $source_file, fhir_new.line, $file_id, $take_seq, $extracted_at,
-                   fhir_new.row_hash
-            from {source.relation(columns)} as resource
-            inner join fhir_new on fhir_new.{source.key} = resource.{source.key}
-            where resource."resourceType" = $resource""",
-        {
-            "resource": resource,
-            "source_file": file.name,
-            "file_id": file.file_id,
-            "take_seq": file.take_seq,
-            "extracted_at": extracted_at,
-        },
-    )
+    with _joined_as_written(con):
+        con.execute(
+            f"""insert into {_table(resource)}
+                select {values}, fhir_new.last_updated, $source_file, fhir_new.line, $file_id, $take_seq, $extracted_at,
+                       fhir_new.row_hash
+                from {source.relation(columns)} as resource
+                inner join fhir_new on fhir_new.{source.key} = resource.{source.key}
+                where resource."resourceType" = $resource""",
+            {
+                "resource": resource,
+                "source_file": file.name,
+                "file_id": file.file_id,
+                "take_seq": file.take_seq,
+                "extracted_at": extracted_at,
+            },
+        )
+
+
+@contextmanager
+def _joined_as_written(con: duckdb.DuckDBPyConnection) -> Iterator[None]:
+    """Keep DuckDB, which takes a JSON file for a few rows, from building its hash table of the file's whole content."""
+    row = con.execute("select current_setting('disabled_optimizers')").fetchone()
+    before = str(row[0]) if row else ""
+    con.execute("set disabled_optimizers = 'join_order,build_side_probe_side'")
+    try:
+        yield
+    finally:
+        con.execute(f"set disabled_optimizers = '{before}'")
 
 
 def _table(resource: str) -> str:

@@ -1,0 +1,145 @@
+"""Takes EHR events (`ehr_events/*.hl7`, `*.json`) into `raw.ehr_event`, each event once however often it is sent.
+
+A sound FHIR resource that came in an event is also a version of that resource and goes to its raw FHIR table.
+"""
+
+import hashlib
+import json
+from collections.abc import Sequence
+from datetime import datetime
+
+import duckdb
+import pyarrow as pa
+
+from hygiene_pipeline.ehr import fhir_events, hl7_v2
+from hygiene_pipeline.ehr.event import BadEvent, EhrEvent, EventFile
+from hygiene_pipeline.landing import fhir_ndjson
+from hygiene_pipeline.landing.fhir_lines import screen_source
+from hygiene_pipeline.landing.fhir_schemas import RESOURCES
+from hygiene_pipeline.landing.fhir_source import forget, keep_lines
+from hygiene_pipeline.landing.file import LandingFile, Loaded
+from hygiene_pipeline.landing.ndjson_file import Line
+
+_INSTANT = pa.timestamp("us", tz="UTC")
+_PHONE = pa.struct([("value", pa.string()), ("system", pa.string()), ("use", pa.string()), ("equipment", pa.string())])
+_COLUMNS: dict[str, pa.DataType] = {
+    "event_id": pa.string(),
+    "kind": pa.string(),
+    "mrn": pa.string(),
+    "ehr_patient_id": pa.string(),
+    "event_at": _INSTANT,
+    "status": pa.string(),
+    "disposition": pa.string(),
+    "discharged_at": _INSTANT,
+    "is_deceased": pa.bool_(),
+    "deceased_at": _INSTANT,
+    "visit_number": pa.string(),
+    "retired_mrn": pa.string(),
+    "scheduled_at": _INSTANT,
+    "resource_type": pa.string(),
+    "resource_id": pa.string(),
+    "evidence_ref": pa.string(),
+    "phones": pa.list_(_PHONE),
+}
+
+
+def create_tables(con: duckdb.DuckDBPyConnection) -> None:
+    """The raw events, and the FHIR tables that their resources go to."""
+    fhir_ndjson.create_tables(con)
+    con.execute(
+        """create table if not exists raw.ehr_event (
+             event_id varchar, kind varchar, mrn varchar, ehr_patient_id varchar, event_at timestamptz, status varchar,
+             disposition varchar, discharged_at timestamptz, is_deceased boolean, deceased_at timestamptz,
+             visit_number varchar, retired_mrn varchar, scheduled_at timestamptz, resource_type varchar,
+             resource_id varchar, evidence_ref varchar,
+             phones struct("value" varchar, "system" varchar, "use" varchar, equipment varchar)[],
+             source_file varchar, source_line bigint, file_id varchar, take_seq bigint, extracted_at timestamptz,
+             row_hash varchar)"""
+    )
+
+
+def load_ehr_events(
+    con: duckdb.DuckDBPyConnection, files: Sequence[LandingFile], *, extracted_at: datetime, timezone: str
+) -> Loaded:
+    """Take whole files; `timezone` is the practice's, for HL7 times that name no offset."""
+    create_tables(con)
+    total = Loaded(rows=0, quarantined=0)
+    for file in files:
+        content = file.path.read_bytes()
+        is_hl7 = file.path.suffix.lower() == ".hl7"
+        parsed = hl7_v2.parse(content, timezone=timezone) if is_hl7 else fhir_events.parse(content)
+        _quarantine(con, file, parsed.bad, extracted_at=extracted_at)
+        _append_resources(con, file, parsed, extracted_at=extracted_at)
+        rows = _append_events(con, file, parsed.events, extracted_at=extracted_at)
+        total += Loaded(rows=rows, quarantined=len(parsed.bad))
+    return total
+
+
+def _append_events(
+    con: duckdb.DuckDBPyConnection, file: LandingFile, events: Sequence[EhrEvent], *, extracted_at: datetime
+) -> int:
+    """Add the events that nobody has sent before, the first of each id."""
+    if not events:
+        return 0
+    con.register("ehr_event_batch", _table(events))
+    row = con.execute(
+        f"""insert into raw.ehr_event
+            select {", ".join(f'"{name}"' for name in _COLUMNS)}, ?, source_line, ?, ?, ?, row_hash
+            from ehr_event_batch
+            where event_id not in (select event_id from raw.ehr_event)
+            qualify row_number() over (partition by event_id order by position) = 1""",
+        [file.name, file.file_id, file.take_seq, extracted_at],
+    ).fetchone()
+    con.unregister("ehr_event_batch")
+    return int(row[0]) if row else 0
+
+
+def _append_resources(
+    con: duckdb.DuckDBPyConnection, file: LandingFile, parsed: EventFile, *, extracted_at: datetime
+) -> None:
+    if not parsed.resources:
+        return
+    lines = [
+        Line(ordinal=ordinal, line=1, text=json.dumps(resource, ensure_ascii=False).encode())
+        for ordinal, resource in enumerate(parsed.resources)
+    ]
+    types = {str(resource["resourceType"]) for resource in parsed.resources} & RESOURCES.keys()
+    source = keep_lines(con, lines)
+    screen_source(con, source, types, extracted_at.date(), 0)
+    con.execute("create or replace temp table fhir_fault (ordinal bigint)")
+    fhir_ndjson.append(con, source, file, extracted_at=extracted_at)
+    forget(con)
+
+
+def _quarantine(
+    con: duckdb.DuckDBPyConnection, file: LandingFile, bad: Sequence[BadEvent], *, extracted_at: datetime
+) -> None:
+    rows = [
+        [file.name, each.source_line, each.field, each.reason, each.original, file.file_id, extracted_at]
+        for each in bad
+    ]
+    if rows:
+        con.executemany(
+            """insert into quarantine.record
+                 (source, place, source_file, source_line, field, reason, original, file_id, taken_at)
+               values ('ehr', 'ehr_events', ?, ?, ?, ?, ?, ?, ?)""",
+            rows,
+        )
+
+
+def _table(events: Sequence[EhrEvent]) -> pa.Table:
+    columns = {name: pa.array([_value(event, name) for event in events], type=kind) for name, kind in _COLUMNS.items()}
+    columns["source_line"] = pa.array([event.source_line for event in events], pa.int64())
+    columns["row_hash"] = pa.array([_row_hash(event) for event in events], pa.string())
+    columns["position"] = pa.array(range(len(events)), pa.int64())
+    return pa.table(columns)
+
+
+def _value(event: EhrEvent, name: str) -> object:
+    value = getattr(event, name)
+    return [vars(phone) for phone in value] if name == "phones" else value
+
+
+def _row_hash(event: EhrEvent) -> str:
+    spelt = json.dumps([_value(event, name) for name in _COLUMNS], default=str)
+    return hashlib.sha256(spelt.encode()).hexdigest()[:16]
