@@ -5,6 +5,7 @@ imported on first use, which takes seconds. Whatever it says about values stays 
 """
 
 import re
+import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, date, datetime, time
 from functools import lru_cache
@@ -47,10 +48,9 @@ def run_expectations(
     for where in dict.fromkeys(test.where for test in tests):
         group = [test for test in tests if test.where == where]
         columns = ", ".join(["", *map(quoted, _needed(group, types))])
+        sql = f'select {key_of(model)} as "{_KEY}"{columns} from {relation} where {where or "true"}'
         try:
-            frame = con.execute(
-                f'select {key_of(model)} as "{_KEY}"{columns} from {relation} where {where or "true"}'
-            ).df()
+            frame = _frame(con, sql)
         except duckdb.Error as error:
             if not singly:
                 raise TestCrashedError(f"{model.name}: rows could not be read ({type(error).__name__})") from None
@@ -58,6 +58,13 @@ def run_expectations(
         else:
             tested += _validated(model, group, frame, types)
     return tested
+
+
+def _frame(con: duckdb.DuckDBPyConnection, sql: str) -> "pd.DataFrame":
+    """The rows of a query, without DuckDB's use of a pandas argument that pandas 3.1 has deprecated showing."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)
+        return con.execute(sql).df()
 
 
 def _needed(tests: Iterable[ModelTest], types: Types) -> list[str]:
@@ -76,40 +83,44 @@ def _needed(tests: Iterable[ModelTest], types: Types) -> list[str]:
 def _validated(model: Model, tests: Sequence[ModelTest], frame: "pd.DataFrame", types: Types) -> Tested:
     import great_expectations as gx
 
+    batch = _batch_definition().get_batch({"dataframe": frame})
     suite = gx.ExpectationSuite(name=model.name)
-    unusable: list[tuple[ModelTest, str]] = []
+    unusable: dict[str, str] = {}
     for test in tests:
         try:
             suite.add_expectation(_expectation(test, types))
-        except LookupError:
-            unusable.append((test, "no such expectation"))
+        except LookupError as error:
+            unusable[test.name] = str(error.args[0])
         except (TypeError, ValueError):
-            unusable.append((test, "its arguments are not what the expectation takes"))
-    outcome = _batch_definition().get_batch({"dataframe": frame}).validate(suite, result_format=_RESULT_FORMAT)
+            unusable[test.name] = "its arguments are not what the expectation takes"
+    outcome = batch.validate(suite, result_format=_RESULT_FORMAT)
     # They come in no fixed order.
     found = {result.expectation_config.meta["test"]: result for result in outcome.results}
     tested = Tested(results=(), keys={})
     for test in tests:
         if test.name in found:
             tested += _read(model, test, found[test.name], len(frame))
-    for test, error in unusable:
-        tested += _all_unknown(model, [test], error)
-    lost = [test for test in tests if test.name not in {result.test for result in tested.results}]
-    return tested + _all_unknown(model, lost, "is the same as another test")
+        else:
+            tested += _all_unknown(model, [test], unusable.get(test.name, "is the same as another test"))
+    return tested
 
 
 def _expectation(test: ModelTest, types: Types) -> "Expectation":
-    """The expectation with its arguments, or LookupError."""
+    """The expectation with its arguments; LookupError if there is none of that name, or not its column."""
     import great_expectations.expectations as library
 
     spelt = {name.lower(): name for name in dir(library) if name.startswith("Expect")}
-    kind = getattr(library, spelt[test.type.replace("_", "")])
+    name = spelt.get(test.type.replace("_", ""))
+    if name is None:
+        raise LookupError("no such expectation")
     arguments = {**test.arguments}
     if test.column:
+        if test.column not in types:
+            raise LookupError(f"no column {test.column}")
         arguments["column"] = test.column
-        arguments = {name: _comparable(value, types.get(test.column, "")) for name, value in arguments.items()}
+        arguments = {name: _comparable(value, types[test.column]) for name, value in arguments.items()}
     severity = "critical" if test.blocking else "warning"
-    return kind(**arguments, severity=severity, meta={"test": test.name})
+    return getattr(library, name)(**arguments, severity=severity, meta={"test": test.name})
 
 
 def _comparable(value: object, kind: str) -> object:
@@ -150,7 +161,8 @@ def _crash(info: Mapping[str, object]) -> str | None:
     for part in nested or [info]:
         if part.get("raised_exception"):
             raised = _RAISED.findall(str(part.get("exception_traceback")))
-            return f"crashed ({raised[-1]})" if raised else "crashed"
+            # The first is the cause; the library wraps it in errors of its own.
+            return f"crashed ({raised[0]})" if raised else "crashed"
     return None
 
 

@@ -48,6 +48,7 @@ class TestResult:
 class Tested:
     """The results of all tests of a model, and the keys of failing rows by test."""
 
+    __test__ = False
     results: tuple[TestResult, ...]
     keys: Mapping[str, tuple[str, ...]]
 

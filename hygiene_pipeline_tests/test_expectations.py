@@ -1,0 +1,189 @@
+"""Great Expectations finds planted defects by key, tells a crash from a failure, and repeats no value."""
+
+from pathlib import Path
+
+import pytest
+
+from hygiene_pipeline.expectations import run_expectations
+from hygiene_pipeline.model_build import build_model
+from hygiene_pipeline.model_history import described
+from hygiene_pipeline.model_tests import Tested
+from hygiene_pipeline.sql_models import Model
+from hygiene_pipeline_tests.bed import Bed
+from hygiene_pipeline_tests.model_files import one_model
+
+SECRET = "Ada Lovelace"
+TYPES = {
+    "id": "VARCHAR",
+    "phone": "VARCHAR",
+    "visits": "INTEGER",
+    "cancelled": "INTEGER",
+    "born": "DATE",
+    "seen_at": "TIMESTAMPTZ",
+    "tags": "VARCHAR[]",
+}
+CLEAN = [
+    {
+        "id": str(number),
+        "phone": f"+1617253000{number}",
+        "visits": number,
+        "cancelled": number - 1,
+        "born": f"198{number}-01-31",
+        "seen_at": f"2026-02-0{number}T12:00:00Z",
+        "tags": ["a"],
+    }
+    for number in range(1, 6)
+]
+PHONE = r"expect_column_values_to_match_regex: {arguments: {column: phone, regex: '^\+[1-9]\d{6,14}$'}}"
+
+
+def person(root: Path, *tests: str) -> Model:
+    """The model with these tests."""
+    lines = "\n".join(f"  - {test}" for test in tests)
+    contract = f"description: x\nconfig: {{meta: {{grain: [id]}}}}\ndata_tests:\n{lines}"
+    return one_model(root, "hygiene.person", f"select {', '.join(TYPES)} from raw.person", contract)
+
+
+def found_by(model: Model, **changes: dict[str, object]) -> Tested:
+    """What the expectations of the model find in the clean rows with these changes (`r2={...}` to row 2)."""
+    bed = Bed()
+    bed.table("hygiene.person", [{**row, **changes.get(f"r{row['id']}", {})} for row in CLEAN], TYPES)
+    return run_expectations(bed.con, model, "hygiene.person", described(bed.con, "hygiene.person"))
+
+
+DEFECTS: list[tuple[str, dict[str, dict[str, object]], tuple[str, ...]]] = [
+    (PHONE, {"r2": {"phone": SECRET}, "r4": {"phone": "617"}}, ("2", "4")),
+    ("expect_column_values_to_not_be_null: {arguments: {column: phone}}", {"r1": {"phone": None}}, ("1",)),
+    ("expect_column_values_to_be_unique: {arguments: {column: phone}}", {"r1": {"phone": "+16172530002"}}, ("1", "2")),
+    (
+        "expect_column_values_to_be_between: {arguments: {column: visits, min_value: 1, max_value: 5}}",
+        {"r3": {"visits": 6}},
+        ("3",),
+    ),
+    (
+        "expect_column_values_to_be_between: "
+        "{arguments: {column: born, min_value: 1900-01-01, max_value: '2026-01-01'}}",
+        {"r3": {"born": "1066-10-14"}},
+        ("3",),
+    ),
+    (
+        "expect_column_values_to_be_between: {arguments: {column: seen_at, max_value: '2026-03-01T07:00:00Z'}}",
+        {"r5": {"seen_at": "2026-03-01T07:00:01Z"}},
+        ("5",),
+    ),
+    (
+        "expect_column_value_lengths_to_be_between: {arguments: {column: phone, min_value: 8, max_value: 16}}",
+        {"r5": {"phone": "+1"}},
+        ("5",),
+    ),
+    (
+        "expect_column_pair_values_a_to_be_greater_than_b: "
+        "{arguments: {column_A: visits, column_B: cancelled, or_equal: true}}",
+        {"r2": {"cancelled": 7}},
+        ("2",),
+    ),
+    (
+        "expect_compound_columns_to_be_unique: {arguments: {column_list: [visits, born]}}",
+        {"r2": {"visits": 1, "born": "1981-01-31"}},
+        ("1", "2"),
+    ),
+    (
+        "expect_table_row_count_to_equal: {arguments: {value: 5}, config: {where: visits > 0}}",
+        {"r1": {"visits": 0}},
+        (),
+    ),
+    ("expect_column_mean_to_be_between: {arguments: {column: visits, max_value: 3}}", {"r1": {"visits": 50}}, ()),
+]
+
+
+@pytest.mark.parametrize(("test", "defect", "keys"), DEFECTS, ids=[case[0].partition(":")[0] for case in DEFECTS])
+def test_a_planted_defect_is_found_and_clean_rows_pass(
+    tmp_path: Path, test: str, defect: dict[str, dict[str, object]], keys: tuple[str, ...]
+) -> None:
+    model = person(tmp_path, test)
+    [clean] = found_by(model).results
+    assert (clean.passed, clean.error, clean.failing) == (True, None, 0)
+    found = found_by(model, **defect)
+    [result] = found.results
+    assert (result.passed, result.error, result.failing) == (False, None, len(keys))
+    assert found.keys.get(result.test, ()) == keys
+
+
+def test_an_expectation_on_a_column_need_not_name_it(tmp_path: Path) -> None:
+    contract = "description: x\nconfig: {meta: {grain: [id]}}\ncolumns: [{name: phone, data_tests: [%s]}]"
+    test = "{expect_column_values_to_not_be_null: {config: {severity: warn}}}"
+    model = one_model(tmp_path, "hygiene.person", "select id, phone from raw.person", contract % test)
+    found = found_by(model, r3={"phone": None})
+    assert found.keys == {"expect_column_values_to_not_be_null_phone": ("3",)}
+    assert not found.results[0].blocks
+
+
+def test_mostly_tolerates_a_share_and_still_counts(tmp_path: Path) -> None:
+    [result] = found_by(person(tmp_path, PHONE.replace("phone,", "phone, mostly: 0.5,")), r1={"phone": "x"}).results
+    assert (result.passed, result.checked, result.failing) == (True, 5, 1)
+
+
+def test_results_are_told_apart_though_they_come_in_any_order(tmp_path: Path) -> None:
+    model = person(
+        tmp_path,
+        PHONE,
+        "expect_column_values_to_be_between: {arguments: {column: phone, min_value: 1}}",
+        "expect_column_values_to_be_between: {arguments: {column: weight, min_value: 1}}",
+        "expect_column_values_to_be_between: {arguments: {column: visits, min_value: 2}}",
+        "expect_column_values_to_be_spotless: {arguments: {column: visits}}",
+        "expect_column_values_to_be_in_set: {arguments: {column: visits, values: [1]}}",
+        "expect_column_values_to_not_be_null: {arguments: {column: id}}",
+    )
+    found = found_by(model, r2={"phone": SECRET})
+    assert [(result.test, result.passed, result.failing, bool(result.error)) for result in found.results] == [
+        ("expect_column_values_to_match_regex_phone", False, 1, False),
+        ("expect_column_values_to_be_between_phone", False, 0, True),
+        ("expect_column_values_to_be_between_weight", False, 0, True),
+        ("expect_column_values_to_be_between_visits", False, 1, False),
+        ("expect_column_values_to_be_spotless_visits", False, 0, True),
+        ("expect_column_values_to_be_in_set_visits", False, 0, True),
+        ("expect_column_values_to_not_be_null_id", True, 0, False),
+    ]
+    assert [result.error for result in found.results if result.error] == [
+        "crashed (TypeError)",
+        "no column weight",
+        "no such expectation",
+        "its arguments are not what the expectation takes",
+    ]
+
+
+def test_no_value_is_repeated(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
+) -> None:
+    crashing = "expect_column_values_to_be_between: {arguments: {column: phone, min_value: 1}}"
+    found = found_by(person(tmp_path, PHONE, crashing), r2={"phone": SECRET})
+    shown = f"{found}{capfd.readouterr()}{caplog.text}"
+    assert SECRET not in shown
+    assert "+1617" not in shown
+
+
+def test_the_build_keeps_a_table_back_for_an_expectation_that_blocks(tmp_path: Path) -> None:
+    bed = Bed()
+    model = person(tmp_path, PHONE)
+    bed.table("raw.person", CLEAN, TYPES)
+    assert build_model(bed.con, model).published
+    bed.table("raw.person", [{**CLEAN[0], "phone": SECRET}], TYPES)
+    built = build_model(bed.con, model)
+    assert not built.published
+    assert [failure.told for failure in built.failures] == ["1 of 1 rows fail"]
+    assert bed.rows("select test, key from quality.check_failure") == [
+        {"test": "expect_column_values_to_match_regex_phone", "key": "1"}
+    ]
+    assert build_model(bed.con, model, expectations=False).published
+
+
+def test_rows_that_cannot_be_read_are_an_error_of_their_test_alone(tmp_path: Path) -> None:
+    bed = Bed()
+    model = person(tmp_path, PHONE, PHONE.replace("}}", "}, config: {where: cast(phone as date) > date '2000-01-01'}}"))
+    bed.table("raw.person", CLEAN, TYPES)
+    built = build_model(bed.con, model)
+    assert [(result.passed, result.error) for result in built.results] == [
+        (True, None),
+        (True, None),
+        (False, "its rows could not be read (ConversionException)"),
+    ]
