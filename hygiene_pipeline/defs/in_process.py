@@ -3,7 +3,7 @@
 import logging
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -12,8 +12,7 @@ from pathlib import Path
 
 import dagster as dg
 
-from hygiene_pipeline.definitions import defs
-from hygiene_pipeline.failures import PracticeFileError
+from hygiene_pipeline.failures import NightStoppedError, PracticeFileError
 from hygiene_pipeline.folders import Folders
 from hygiene_pipeline.practice import practice_ids
 
@@ -31,8 +30,10 @@ class Outcome:
 
 @cache
 def _definitions() -> dg.Definitions:
-    loaded = defs()
-    return loaded if isinstance(loaded, dg.Definitions) else dg.Definitions()
+    # Imported here, because this module is itself among those that the definitions are loaded from.
+    from hygiene_pipeline import definitions
+
+    return definitions.defs()
 
 
 @contextmanager
@@ -103,3 +104,23 @@ def _problems(result: dg.ExecuteInProcessResult) -> Iterator[str]:
             error = error.cause
         if error is not None:
             yield error.message.strip().rpartition("Error: ")[2].splitlines()[0]
+
+
+@contextmanager
+def night_runner(practice: str) -> Iterator[Callable[[datetime, bool], None]]:
+    """A function that runs a night of a practice; only nights that people will look at are recorded for the UI."""
+    with recorded_runs() as recorded, unrecorded_runs() as unrecorded:
+
+        def run_night(as_of: datetime, is_looked_at: bool) -> None:
+            outcome = run_job(
+                "nightly",
+                practice,
+                as_of=as_of,
+                instance=recorded if is_looked_at else unrecorded,
+                is_thorough=is_looked_at,
+                settle_seconds=0,
+            )
+            if not outcome.success:
+                raise NightStoppedError("\n".join(outcome.problems) or f"run {outcome.run_id} failed")
+
+        yield run_night

@@ -5,7 +5,6 @@ from datetime import UTC, datetime
 
 import dagster as dg
 
-from hygiene_pipeline.defs.jobs import ehr_event, eligibility_event, reply_event
 from hygiene_pipeline.folders import Folders
 from hygiene_pipeline.landing.arrivals import decide, list_place
 from hygiene_pipeline.practice import practice_ids
@@ -13,10 +12,10 @@ from hygiene_pipeline.practice import practice_ids
 _SETTLE_SECONDS = 2.0
 
 
-def _arrival_sensor(name: str, place: str, job: dg.UnresolvedAssetJobDefinition, words: str) -> dg.SensorDefinition:
+def _arrival_sensor(name: str, place: str, job_name: str, words: str) -> dg.SensorDefinition:
     @dg.sensor(
         name=name,
-        job=job,
+        job_name=job_name,
         minimum_interval_seconds=30,
         default_status=dg.DefaultSensorStatus.RUNNING,
         description=f"{words} A file still being written waits for the next tick; no new file, no run.",
@@ -45,12 +44,12 @@ def _arrival_sensor(name: str, place: str, job: dg.UnresolvedAssetJobDefinition,
 
 
 eligibility_arrived = _arrival_sensor(
-    "eligibility_arrived", "pm/eligibility", eligibility_event, "Eligibility answers that drop into landing."
+    "eligibility_arrived", "pm/eligibility", "eligibility_event", "Eligibility answers that drop into landing."
 )
 ehr_event_arrived = _arrival_sensor(
-    "ehr_event_arrived", "ehr_events", ehr_event, "HL7 v2 messages and FHIR notifications that drop into landing."
+    "ehr_event_arrived", "ehr_events", "ehr_event", "HL7 v2 messages and FHIR notifications that drop into landing."
 )
-reply_arrived = _arrival_sensor("reply_arrived", "replies", reply_event, "Replies of patients that drop into landing.")
+reply_arrived = _arrival_sensor("reply_arrived", "replies", "reply_event", "Replies of patients that drop into landing.")
 
 
 @dg.run_failure_sensor(

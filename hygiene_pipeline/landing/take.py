@@ -32,7 +32,7 @@ class Taken:
 
 def is_replay(warehouse: Warehouse, as_of: datetime) -> bool:
     """Whether a later run has already taken files, so that this one looks at the past."""
-    return bool(warehouse.value("select count(*) > 0 from raw.landing_file where taken_at > $as_of", [as_of]))
+    return bool(warehouse.value("select count(*) > 0 from raw.landing_file where taken_at > $1", [as_of]))
 
 
 def take(
