@@ -25,7 +25,8 @@ SHAPES = (
     (230, "{area}-{exchange}-{line}"),
     (160, "{area}{exchange}{line}"),
     (90, "+1{area}{exchange}{line}"),
-    (60, "{area}.{exchange}.{line}"),
+    (50, "{area}.{exchange}.{line}"),
+    (10, "{neighbour}-{exchange}-{line}"),
     (60, "1-{area}-{exchange}-{line}"),
     (40, "+1 ({area}) {exchange}-{line}"),
     (30, "{area} {exchange} {line}"),
@@ -42,7 +43,9 @@ SHAPES = (
 def typed_texts(count: int, seed: int) -> list[str]:
     """Distinct texts as a US practice's systems hold them: nearly all of them numbers that somebody can have."""
     draw = random.Random(seed)
-    areas = [str(code) for code in range(200, 1000) if normalise_one(f"{code}2345678").reason is None]
+    regions = {str(code): normalise_one(f"{code}2345678").region for code in range(200, 1000)}
+    areas = [code for code, region in regions.items() if region == "US"]
+    neighbours = [code for code, region in regions.items() if region not in ("US", None)]
     weights, shapes = zip(*SHAPES, strict=True)
     texts: set[str] = set()
     while len(texts) < count:
@@ -50,6 +53,7 @@ def typed_texts(count: int, seed: int) -> list[str]:
             texts.add(
                 shape.format(
                     area=draw.choice(areas),
+                    neighbour=draw.choice(neighbours),
                     exchange=draw.randint(200, 999),
                     line=f"{draw.randint(0, 9999):04}",
                     extension=draw.randint(1, 999),
