@@ -11,12 +11,12 @@ from hypothesis import strategies as st
 from hygiene_pipeline.landing.csv_records import lay_records
 from hygiene_pipeline_tests.landing.desk import Desk
 
-CON = duckdb.connect()
+CON = duckdb.connect(config={"threads": 1})
 FIELD = st.text(st.sampled_from('ab "\n,;é'), max_size=6)
 ROWS = st.lists(st.tuples(FIELD, FIELD, FIELD), min_size=1, max_size=6)
 
 
-@settings(max_examples=40, deadline=None, derandomize=True)
+@settings(max_examples=30, deadline=None, derandomize=True)
 @given(ROWS)
 def test_what_a_csv_writer_wrote_comes_back_with_its_lines(rows):
     buffer = io.StringIO()
@@ -31,7 +31,7 @@ def test_what_a_csv_writer_wrote_comes_back_with_its_lines(rows):
     assert read == [(line, list(row)) for line, row in zip(lines, rows, strict=True)]
 
 
-@settings(max_examples=40, deadline=None, derandomize=True)
+@settings(max_examples=30, deadline=None, derandomize=True)
 @given(st.lists(st.text(st.sampled_from('ab",'), min_size=1, max_size=8), min_size=1, max_size=8))
 def test_no_line_is_lost_whatever_its_quotes(lines):
     lay_records(CON, "\n".join(["x,y", *lines]))
@@ -44,7 +44,7 @@ def desk(tmp_path_factory):
     return Desk(tmp_path_factory.mktemp("landing"))
 
 
-@settings(max_examples=25, deadline=None, derandomize=True)
+@settings(max_examples=15, deadline=None, derandomize=True)
 @given(content=st.binary(max_size=80))
 def test_no_bytes_break_the_loader(desk, content):
     loaded = desk.take("pm/patients.csv", b"pm_patient_id,first_name\n1,Ann\n" + content + b"\n")

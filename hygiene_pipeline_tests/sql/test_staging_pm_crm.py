@@ -22,6 +22,7 @@ A, A_AGAIN, B, BAD = "(617) 253-0000", "617.253.0000", "+16172530001", "123"
 @pytest.fixture
 def bed():
     made = Bed()
+    made.con.execute("set threads = 1")
     made.clock(AS_OF)
     made.raw()
     made.table("staging.phone_number", PHONES)
