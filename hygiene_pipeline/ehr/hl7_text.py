@@ -82,9 +82,7 @@ def phone(components: list[str]) -> EventPhone | None:
     formatted, use, equipment, email, country, area, local, extension = parts[:8]
     if equipment.lower() == "internet" or use.upper() == "NET":
         address = email or formatted
-        return (
-            EventPhone(value=address, system="email", use=use or None, equipment=equipment or None) if address else None
-        )
+        return EventPhone(value=address, system="email", use=use or None) if "@" in address else None
     number = _number(country, area, local, extension) or parts[11] or formatted
     if not number:
         return None

@@ -99,8 +99,9 @@ def _append_resources(
 ) -> None:
     if not parsed.resources:
         return
+    # Of a JSON document the place in its bundle says more than a line.
     lines = [
-        Line(ordinal=ordinal, line=1, text=json.dumps(resource, ensure_ascii=False).encode())
+        Line(ordinal=ordinal, line=ordinal + 1, text=json.dumps(resource, ensure_ascii=False).encode())
         for ordinal, resource in enumerate(parsed.resources)
     ]
     types = {str(resource["resourceType"]) for resource in parsed.resources} & RESOURCES.keys()

@@ -1,0 +1,206 @@
+-- Patients as the EHR shows them at the clock. One row per FHIR Patient id, merged and deceased ones included.
+with latest as (
+    select
+        id,
+        gender,
+        birthDate,
+        active,
+        deceasedBoolean,
+        deceasedDateTime,
+        link,
+        last_updated,
+        coalesce(
+            list_filter(identifier, lambda one: list_contains(list_transform(one.type.coding, lambda each: each.code), 'MR')
+                and one.use is distinct from 'old')[1].value,
+            list_filter(identifier, lambda one: list_contains(list_transform(one.type.coding, lambda each: each.code), 'MR'))[1].value,
+            list_filter(identifier, lambda one: one.use = 'usual')[1].value,
+            case when len(identifier) = 1 then identifier[1].value end
+        ) as mrn,
+        coalesce(
+            list_filter(name, lambda one: one.use = 'official')[1],
+            list_filter(name, lambda one: one.use = 'usual')[1],
+            list_filter(name, lambda one: one.use is null)[1],
+            list_filter(name, lambda one: one.use not in ('old', 'maiden', 'anonymous', 'nickname'))[1],
+            name[1]
+        ) as called,
+        coalesce(
+            list_filter(address, lambda one: one.use = 'home' and one.period.end is null)[1],
+            list_filter(address, lambda one: one.use is null and one.period.end is null)[1],
+            list_filter(address, lambda one: one.use is distinct from 'old' and one.use is distinct from 'billing')[1]
+        ) as lives,
+        list_filter(link, lambda one: one.type = 'replaced-by')[1].other.reference as replaced_by_reference,
+        generalPractitioner[1] as practitioner,
+    from raw.fhir_patient
+    where extracted_at <= (select as_of from policy.clock)
+    qualify row_number() over (
+        partition by id
+        order by extracted_at desc, take_seq desc, last_updated desc nulls last, source_line desc, row_hash desc
+    ) = 1
+),
+
+patient_of_mrn as (
+    select mrn, min(id) as ehr_patient_id
+    from latest
+    where mrn is not null
+    group by mrn
+),
+
+event as (
+    select
+        event_id,
+        kind,
+        mrn,
+        retired_mrn,
+        visit_number,
+        event_at,
+        disposition,
+        discharged_at,
+        is_deceased,
+        deceased_at,
+    from raw.ehr_event
+    where extracted_at <= (select as_of from policy.clock) and kind like 'ADT^%'
+),
+
+-- The surviving record of a merge, as the EHR's link, the survivor's own link, or an A40 message says; the message last.
+merge_said as (
+    select
+        id as ehr_patient_id,
+        regexp_extract(replaced_by_reference, '(?:Patient/|^urn:uuid:)([A-Za-z0-9\-.]{1,64})(?:/_history/.*)?$', 1) as replaced_by,
+        1 as precedence,
+        last_updated as said_at,
+    from latest
+    where replaced_by_reference is not null
+    union all
+    select
+        regexp_extract(replaces.other.reference, '(?:Patient/|^urn:uuid:)([A-Za-z0-9\-.]{1,64})(?:/_history/.*)?$', 1),
+        replaces.survivor,
+        2,
+        replaces.last_updated,
+    from (
+        select id as survivor, last_updated, unnest(list_filter(link, lambda one: one.type = 'replaces')).other as other
+        from latest
+    ) as replaces
+    union all
+    select retired.ehr_patient_id, survivor.ehr_patient_id, 3, event.event_at
+    from event
+    inner join patient_of_mrn as retired on retired.mrn = event.retired_mrn
+    inner join patient_of_mrn as survivor on survivor.mrn = event.mrn
+),
+
+merged as (
+    select ehr_patient_id, replaced_by
+    from merge_said
+    where replaced_by <> '' and replaced_by <> ehr_patient_id
+    qualify row_number() over (partition by ehr_patient_id order by precedence, said_at desc nulls last, replaced_by) = 1
+),
+
+cancelled_discharge as (
+    select discharge.event_id
+    from event as discharge
+    inner join event as cancel
+        on cancel.kind = 'ADT^A13' and cancel.mrn = discharge.mrn
+        and cancel.visit_number is not distinct from discharge.visit_number
+        and cancel.event_at >= discharge.event_at
+    where discharge.kind = 'ADT^A03'
+    group by discharge.event_id
+),
+
+-- The latest message that says anything of death counts, so that a mistake can be taken back.
+death_message as (
+    select mrn, is_deceased, coalesce(deceased_at, discharged_at, event_at) as deceased_at
+    from (
+        select
+            event.mrn,
+            event.event_at,
+            event.event_id,
+            event.deceased_at,
+            event.discharged_at,
+            coalesce(event.is_deceased, case when event.disposition in ('20', '40', '41', '42') then true end) as is_deceased,
+        from event
+        anti join cancelled_discharge on cancelled_discharge.event_id = event.event_id
+        where event.is_deceased is not null or (event.kind = 'ADT^A03' and event.disposition in ('20', '40', '41', '42'))
+    )
+    qualify row_number() over (partition by mrn order by event_at desc, event_id desc) = 1
+),
+
+phone as (
+    select ehr_patient_id, value_raw, e164, confirmed_at
+    from staging.ehr_telecom
+    where system = 'phone' and not is_past
+    qualify row_number() over (partition by ehr_patient_id order by e164 is null, preference) = 1
+),
+
+email as (
+    select ehr_patient_id, email, confirmed_at
+    from staging.ehr_telecom
+    where system = 'email' and not is_past
+    qualify row_number() over (partition by ehr_patient_id order by preference) = 1
+),
+
+described as (
+    select
+        latest.id as ehr_patient_id,
+        latest.mrn,
+        coalesce(latest.called.given[1], nullif(split_part(latest.called.text, ' ', 1), '')) as first_name,
+        coalesce(latest.called.family, nullif(regexp_extract(latest.called.text, '[^ ]+$'), '')) as last_name,
+        try_cast(latest.birthDate as date) as birth_date,
+        latest.gender as sex,
+        phone.value_raw as phone_raw,
+        phone.e164 as phone,
+        phone.confirmed_at as phone_confirmed_at,
+        email.email,
+        email.confirmed_at as email_confirmed_at,
+        nullif(array_to_string(latest.lives.line, ', '), '') as address_line,
+        latest.lives.city as city,
+        latest.lives.state as state,
+        latest.lives.postalCode as postal_code,
+        coalesce(latest.deceasedBoolean, false) or latest.deceasedDateTime is not null
+            or coalesce(death_message.is_deceased, false) as is_deceased,
+        coalesce(
+            try_cast(case when length(latest.deceasedDateTime) < 10 then left(latest.deceasedDateTime || '-01-01', 10) else latest.deceasedDateTime end as timestamptz),
+            case when death_message.is_deceased then death_message.deceased_at end
+        ) as deceased_at,
+        coalesce(latest.active, true) as is_active,
+        merged.replaced_by,
+        coalesce(
+            provider.npi,
+            case when latest.practitioner.identifier.system = 'http://hl7.org/fhir/sid/us-npi' then latest.practitioner.identifier.value end,
+            nullif(regexp_extract(latest.practitioner.reference, 'us-npi(?:\||%7C)(\d{10})$', 1), '')
+        ) as pcp_npi,
+        latest.last_updated,
+    from latest
+    left join phone on phone.ehr_patient_id = latest.id
+    left join email on email.ehr_patient_id = latest.id
+    left join merged on merged.ehr_patient_id = latest.id
+    left join death_message on death_message.mrn = latest.mrn
+    left join staging.ehr_provider as provider
+        on provider.resource_type = regexp_extract(latest.practitioner.reference, '(Practitioner(?:Role)?)/[A-Za-z0-9\-.]+', 1)
+        and provider.resource_id = regexp_extract(latest.practitioner.reference, 'Practitioner(?:Role)?/([A-Za-z0-9\-.]{1,64})', 1)
+)
+
+select
+    ehr_patient_id,
+    mrn,
+    first_name,
+    last_name,
+    nullif(trim(regexp_replace(regexp_replace(
+        lower(strip_accents(concat_ws(' ', first_name, last_name))),
+        '[^\p{L} ]', '', 'g'), ' +', ' ', 'g')), '') as name_key,
+    birth_date,
+    sex,
+    phone_raw,
+    phone,
+    phone_confirmed_at,
+    email,
+    email_confirmed_at,
+    address_line,
+    city,
+    state,
+    postal_code,
+    is_deceased,
+    deceased_at,
+    is_active and replaced_by is null as is_active,
+    replaced_by,
+    pcp_npi,
+    last_updated,
+from described
