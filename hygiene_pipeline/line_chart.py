@@ -6,7 +6,7 @@ from datetime import date
 from math import ceil
 
 WIDTH, HEIGHT = 720, 280
-_LEFT, _RIGHT, _TOP, _BOTTOM = 48, 12, 12, 28
+_LEFT, _RIGHT, _TOP, _BOTTOM = 48, 24, 12, 28
 _MOST_DATES = 7
 
 Points = Sequence[tuple[date, float]]

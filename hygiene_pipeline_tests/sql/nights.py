@@ -66,10 +66,19 @@ def run(bed: Bed, number: int, findings: Sequence[Mapping[str, Any]], previous: 
     before = night(number - 1 if previous is None else previous)
     bed.clock(night(number).isoformat(), previous=before.isoformat() if number else None)
     bed.table("hygiene.finding", findings)
-    bed.build(*(f"hygiene.{name}" for name in LEDGER))
+    _build(bed)
     keep(bed)
     rows = bed.rows("select * from hygiene.issue order by contact_id, staleness_type")
     return {f"{row['contact_id']} {row['staleness_type']}": row for row in rows}
+
+
+def _build(bed: Bed) -> None:
+    """The ledger's models: the first time with all that a build checks, then the bare SQL, which is faster."""
+    if not bed.rows("select 1 from duckdb_tables() where schema_name = 'hygiene' and table_name = 'issue'"):
+        bed.build(*(f"hygiene.{name}" for name in LEDGER))
+        return
+    for name in LEDGER:
+        bed.con.execute(f"create or replace table hygiene.{name} as {(bed.root / f'hygiene/{name}.sql').read_text()}")
 
 
 def keep(bed: Bed) -> None:
