@@ -167,7 +167,7 @@ select
     -- A millionth of a dollar forgives the rounding of binary fractions.
     coalesce(
         planned.rank * phone.lookup_price_usd > phone.monthly_budget_usd - coalesce(spent.usd, 0) + 0.000001, false
-    ) as left_out,
+    ) as is_left_out,
     planned.priority_tier,
     planned.next_visit_on,
     planned.asked_at

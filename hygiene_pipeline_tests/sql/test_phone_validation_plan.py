@@ -156,5 +156,5 @@ def test_the_months_budget_cuts_the_plan(budget: float | None, asked: int, kept:
     march = [{"phone": number(50 + place), "checked_at": ago(place)} for place in range(asked)]
     bed.table("staging.phone_lookup", [february, *march])
     rows = plan(bed)
-    assert [row["left_out"] for row in rows] == [False] * kept + [True] * (10 - kept)
+    assert [row["is_left_out"] for row in rows] == [False] * kept + [True] * (10 - kept)
     assert {row["estimated_cost"] for row in rows} == {0.015}
