@@ -88,7 +88,7 @@ in_resource as (
             try_cast(case when length(stated.period_start) < 10 then left(stated.period_start || '-01-01', 10) else stated.period_start end as timestamptz),
             held_since.last_updated
         ) as confirmed_at,
-        stated.use = 'old' or coalesce(
+        coalesce(stated.use = 'old', false) or coalesce(
             try_cast(case when length(stated.period_end) < 10 then left(stated.period_end || '-12-28', 10) else stated.period_end end as timestamptz)
             < (select as_of from policy.clock),
             false
