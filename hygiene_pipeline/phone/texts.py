@@ -4,17 +4,21 @@ import duckdb
 
 from hygiene_pipeline.phone.normalise import normalise_phones
 
+# What came after the clock is left out, so that a replayed night has the table it had.
 _TEXTS = """
-select distinct raw from (
-    select phone as raw from raw.pm_patients
-    union all select phone from raw.crm_contacts
-    union all select alternate_phone from raw.crm_contacts
-    union all select contact.value from (select unnest(telecom) as contact from raw.fhir_patient)
-        where contact.system in ('phone', 'sms')
-    union all select unnest(phones) from raw.ehr_event
-    union all select phone from raw.phone_lookups
-    union all select value from raw.replies where kind in ('confirm_phone', 'change_phone')
-) where raw is not null
+with clock as (select as_of from policy.clock),
+typed as (
+    select phone as raw, extracted_at from raw.pm_patients
+    union all select phone, extracted_at from raw.crm_contacts
+    union all select alternate_phone, extracted_at from raw.crm_contacts
+    union all select point.value, extracted_at
+        from (select unnest(telecom) as point, extracted_at from raw.fhir_patient) where point.system in ('phone', 'sms')
+    union all select point.value, extracted_at
+        from (select unnest(phones) as point, extracted_at from raw.ehr_event) where point.system in ('phone', 'sms')
+    union all select phone, extracted_at from raw.phone_lookups
+    union all select value, extracted_at from raw.replies where kind in ('confirm_phone', 'change_phone')
+)
+select distinct raw from typed, clock where raw is not null and extracted_at <= as_of
 """
 
 
