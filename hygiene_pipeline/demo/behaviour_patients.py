@@ -9,7 +9,7 @@ from pathlib import Path
 from hygiene_pipeline.demo import knowledge
 from hygiene_pipeline.demo.emit_files import write_ndjson
 from hygiene_pipeline.demo.people import Person
-from hygiene_pipeline.demo.phones import as_typed, digits_of, e164
+from hygiene_pipeline.demo.phones import as_typed, digits_of
 from hygiene_pipeline.demo.world import World
 
 ANSWERS_A_MESSAGE = 0.2  # two in five over three tries, of those who ever answer
@@ -19,13 +19,25 @@ BAD_REPLY = '{"contact_id":"","received_at":"","channel":"sms","kind":"yes pleas
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """What a patient will send back, and when."""
+    """What a patient will send back, and when; what their number is by then shows when the reply arrives."""
 
-    contact_id: str
+    person: Person
     at: dt.datetime
     channel: str
-    kind: str
-    number: str
+    asked_about: str
+    stops: bool
+
+    @property
+    def number(self) -> str:
+        """The number that the patient gives, or an empty string."""
+        return "" if self.stops else self.person.number.at(self.at)
+
+    @property
+    def kind(self) -> str:
+        """As `replies/*.ndjson` names it."""
+        if self.stops:
+            return "stop"
+        return "confirm_phone" if self.asked_about == self.number else "change_phone"
 
 
 @dataclass(slots=True)
@@ -55,12 +67,14 @@ class Inbox:
         """Drop the replies that arrived before this day."""
         until = world.clock.midnight(day)
         rng = world.stream("typing", day)
-        due = sorted((reply for reply in self.waiting if reply.at < until), key=lambda each: (each.at, each.contact_id))
+        due = sorted(
+            (reply for reply in self.waiting if reply.at < until), key=lambda each: (each.at, each.person.index)
+        )
         self.waiting = [reply for reply in self.waiting if reply.at >= until]
         records = []
         for reply in due:
             record: dict[str, object] = {
-                "contact_id": reply.contact_id,
+                "contact_id": reply.person.contact_id,
                 "received_at": world.clock.text(reply.at),
                 "channel": reply.channel,
                 "kind": reply.kind,
@@ -68,7 +82,7 @@ class Inbox:
             }
             records.append(record)
             if reply.number:
-                knowledge.show_reply(world, reply.contact_id, reply.number, reply.at, until)
+                knowledge.show_reply(world, reply.person.contact_id, reply.number, reply.at, until)
         if records:
             bad = BAD_REPLY if len(records) > 20 else ""
             write_ndjson(landing / "replies" / f"{world.clock.date(day - 1).isoformat()}.ndjson", records, tail=bad)
@@ -92,9 +106,4 @@ def _reply(
     person: Person, row: Mapping[str, str | None], message: Mapping[str, str], hours: float, *, stops: bool
 ) -> Reply:
     at = dt.datetime.fromisoformat(message["sent_at"]).astimezone(dt.UTC) + dt.timedelta(hours=hours)
-    if stops:
-        return Reply(person.contact_id, at, message["channel"], "stop", "")
-    # A number that changes between the message and the reply would be a lie; patients answer with what is so then.
-    number = person.number.now
-    is_right = e164(digits_of(row.get("phone"))) == e164(number)
-    return Reply(person.contact_id, at, message["channel"], "confirm_phone" if is_right else "change_phone", number)
+    return Reply(person, at, message["channel"], digits_of(row.get("phone")), stops)

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from hygiene_pipeline.demo import fhir, fhir_history
-from hygiene_pipeline.demo.emit_files import json_text, write_ndjson, write_text
+from hygiene_pipeline.demo.emit_files import json_text, write_text
 from hygiene_pipeline.demo.fhir import Resource
 from hygiene_pipeline.demo.people import Person
 from hygiene_pipeline.demo.world import Duplicate, World
@@ -17,20 +17,22 @@ BAD_PATIENTS = (
     '{"resourceType":"Patient","id":"pt-bad-1","name":[{"family":"Cut","given":["Off"\n'
     '{"resourceType":"Patient","name":[{"family":"Nobody","given":["Nemo"]}],"birthDate":"1971-05-05"}\n'
     '{"resourceType":"Patient","id":"pt-bad-3","gender":"female","birthDate":"1980-13-45"}\n'
-    '{"resourceType":"Patient","id":"pt-bad-4","name":"Wrong Type","birthDate":"1980-01-01"}\n'
+    '{"resourceType":"Patient","id":"pt-bad-4","name":"Wrong Type","birthDate":"1980-01-01"}'
 )
-BAD_ENCOUNTERS = '{"id":"enc-bad-1","status":"finished"}\n{"resourceType":"Encounter","id":"enc-bad-2","status":\n'
+BAD_ENCOUNTERS = '{"id":"enc-bad-1","status":"finished"}\n{"resourceType":"Encounter","id":"enc-bad-2","status":'
 
 
 def emit_export(world: World, landing: Path, day: int) -> None:
     """Write `ehr/<Type>.ndjson` on day 0 and `ehr/<Type>.<date>.ndjson` later."""
-    by_type: dict[str, list[Resource]] = defaultdict(list)
+    lines: dict[str, list[str]] = defaultdict(list)
     for resource in _everything(world) if day == 0 else _changed(world):
-        by_type[str(resource["resourceType"])].append(resource)
+        lines[str(resource["resourceType"])].append(json_text(resource))
+    if day == 0:
+        lines["Patient"].append(BAD_PATIENTS)
+        lines["Encounter"].append(BAD_ENCOUNTERS)
     stamp = "" if day == 0 else f".{world.clock.date(day - 1).isoformat()}"
-    for kind, resources in by_type.items():
-        tail = {"Patient": BAD_PATIENTS, "Encounter": BAD_ENCOUNTERS}.get(kind, "") if day == 0 else ""
-        write_ndjson(landing / "ehr" / f"{kind}{stamp}.ndjson", resources, tail=tail)
+    for kind, texts in lines.items():
+        write_text(landing / "ehr" / f"{kind}{stamp}.ndjson", "\n".join(texts) + "\n")
 
 
 def emit_notifications(world: World, landing: Path, day: int) -> None:

@@ -1,7 +1,9 @@
 """The simulated practice as the run loop sees it: day 0, one day after another, and staff in between."""
 
 import datetime as dt
+import gc
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
@@ -74,8 +76,11 @@ class Simulation:
 
     def day0(self) -> None:
         """Drop everything that the systems know on the first morning, unless that was done before."""
-        if self.day >= 0:
-            return
+        if self.day < 0:
+            with _uncollected():
+                self._day0()
+
+    def _day0(self) -> None:
         self.day = 0
         world = self.world
         start = world.clock.midnight(0)
@@ -156,7 +161,7 @@ class Simulation:
         return {row["contact_id"] or "": row for row in self.crm.read_contacts()}
 
     def _type_into_crm(self) -> None:
-        for edit in self.world.desk:
+        for edit in sorted(self.world.desk, key=lambda each: (each.at, each.contact_id)):
             if self.crm is None:
                 row = self.world.contacts.setdefault(edit.contact_id, {})
                 row.update(edit.changes, last_modified=self.clock.text(edit.at))
@@ -171,7 +176,8 @@ def simulate(
     *, landing: Path, data: Path, practice: str, patients: int, days: int, seed: int, start: dt.date = START
 ) -> Simulation:
     """Make a practice below `data`/`practice` and drop its day 0; `days` is how far the caller means to go."""
-    world = build_world(patients=patients, seed=seed, clock=Clock(start=start))
+    with _uncollected():
+        world = build_world(patients=patients, seed=seed, clock=Clock(start=start))
     simulation = Simulation(world=world, landing=landing, folder=data / practice, days=days)
     simulation.day0()
     return simulation
@@ -197,6 +203,18 @@ def simulate_days(
         if progress is not None:
             progress(day)
     return simulation
+
+
+@contextmanager
+def _uncollected() -> Iterator[None]:
+    """Millions of objects that all live on: looking for cycles among them takes longer than making them."""
+    was_enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_enabled:
+            gc.enable()
 
 
 def _hold_back(world: World, day: int) -> News:

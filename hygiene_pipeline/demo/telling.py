@@ -13,12 +13,16 @@ MINUTE = dt.timedelta(minutes=1)
 
 
 def tell_pm(world: World, person: Person, at: dt.datetime, rng: Random) -> None:
-    """The front desk asks everything again and types it into PM."""
+    """The front desk asks everything again and types it into PM, unless somebody did so later that day."""
+    if person.pm is not None and person.pm.updated_at > at:
+        return
     person.pm = person.noted(at, rng, person.pm, in_ehr=False)
 
 
 def tell_ehr(world: World, person: Person, at: dt.datetime, rng: Random, *, trigger: str) -> None:
     """A nurse or the portal asks everything again; the EHR sends a message and exports the patient tonight."""
+    if person.ehr is not None and person.ehr.updated_at > at:
+        return
     person.ehr = person.noted(at, rng, person.ehr, in_ehr=True)
     world.news.ehr_people[person.index] = person
     world.news.adt.append(AdtEvent(trigger, person, at))

@@ -10,6 +10,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from contextlib import closing
 from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
 
 TABLES = """
@@ -74,7 +75,7 @@ class Truth:
             return
         times.append(since)
         values.append(value)
-        self._unsaved["value"].append((contact_id, name, value, since.isoformat()))
+        self._unsaved["value"].append((contact_id, name, value, _text(since)))
 
     def at(self, contact_id: str, name: str, instant: dt.datetime) -> str | None:
         """The true value at an instant; before the first one, the first one."""
@@ -87,14 +88,14 @@ class Truth:
         self._unsaved["evidence"].append(
             (
                 evidence.contact_id, evidence.detector, evidence.verdict, evidence.value,
-                evidence.confirmed_at.isoformat(), evidence.known_at.isoformat(), evidence.source,
+                _text(evidence.confirmed_at), _text(evidence.known_at), evidence.source,
             )
         )  # fmt: skip
 
     def answer(self, evidence: NumberEvidence) -> None:
         """Note a carrier answer."""
         self.numbers[evidence.number].append(evidence)
-        row = (evidence.number, evidence.verdict, evidence.checked_at.isoformat(), evidence.known_at.isoformat())
+        row = (evidence.number, evidence.verdict, _text(evidence.checked_at), _text(evidence.known_at))
         self._unsaved["number_evidence"].append(row)
 
     def plant(self, planted: Planted) -> None:
@@ -146,6 +147,11 @@ def _evidence(rows: Iterable[tuple[str, str, str, str, str, str, str]]) -> Itera
             contact_id=contact_id, detector=detector, verdict=verdict, value=value,
             confirmed_at=_instant(confirmed_at), known_at=_instant(known_at), source=source,
         )  # fmt: skip
+
+
+@lru_cache(maxsize=1 << 16)
+def _text(instant: dt.datetime) -> str:
+    return instant.isoformat()
 
 
 def _instant(text: str) -> dt.datetime:
