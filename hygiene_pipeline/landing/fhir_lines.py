@@ -1,6 +1,6 @@
 """The narrow table `fhir_line`: for each line of a file its type, id, version, hash, and what the screen says of it.
 
-A row's `rowid` is the line's ordinal. The elements themselves are not kept here; they are read once more, typed, and
+Its `ordinal` is the line's. The elements themselves are not kept here; they are read once more, typed, and
 only for the types that have something new.
 """
 
@@ -76,7 +76,7 @@ def _screen(con: duckdb.DuckDBPyConnection, source: Source, types: set[str], tod
     names += [element.name for resource in known for element in elements(resource)]
     columns: dict[str, Shape] = dict.fromkeys(names, "JSON")
     con.execute(
-        f"""create or replace temp table fhir_line as
+        f"""create or replace temp table fhir_screened as
             select case when starts_with("resourceType", '"') then "resourceType" ->> '$' end as resource_type,
                    id ->> '$' as id,
                    try_cast(meta ->> '$.lastUpdated' as timestamptz) as last_updated,
@@ -85,6 +85,11 @@ def _screen(con: duckdb.DuckDBPyConnection, source: Source, types: set[str], tod
                    {_by_type(known, is_suspicious, "false")} as is_suspicious,
                    hash(id, meta) % {_SAMPLE} < {int(sample_share * _SAMPLE)} as is_sampled
             from {source.relation(columns)} as p"""
+    )
+    # Row ids follow the order of lines, but inside a transaction they start from somewhere high.
+    con.execute(
+        """create or replace temp view fhir_line as
+           select rowid - (select min(rowid) from fhir_screened) as ordinal, * from fhir_screened"""
     )
 
 

@@ -50,7 +50,8 @@ class TextSource:
         names = ", ".join(f'resource."{name}"' for name in columns)
         return (
             f"(select ordinal, {names} from"
-            f" (select rowid as ordinal, try(from_json(text, '{structure}')) as resource from fhir_text))"
+            " (select rowid - (select min(rowid) from fhir_text) as ordinal,"
+            f" try(from_json(text, '{structure}')) as resource from fhir_text))"
         )
 
 
@@ -82,7 +83,8 @@ def keep_text(con: duckdb.DuckDBPyConnection, source: DirectSource) -> TextSourc
 
 def forget(con: duckdb.DuckDBPyConnection) -> None:
     """Drop the temporary tables."""
-    for table in ("fhir_text", "fhir_number", "fhir_line", "fhir_fault"):
+    con.execute("drop view if exists fhir_line")
+    for table in ("fhir_text", "fhir_number", "fhir_screened", "fhir_fault", "fhir_new"):
         con.execute(f"drop table if exists {table}")
 
 

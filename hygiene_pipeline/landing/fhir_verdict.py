@@ -52,7 +52,7 @@ def verdicts_of(con: duckdb.DuckDBPyConnection) -> Verdicts:
     """What `fhir_line` says; a fault of none means that only the text tells (no object, no type)."""
     faults: dict[int, Fault | None] = {}
     found = con.execute(
-        """select rowid, fault, is_suspicious from fhir_line
+        """select ordinal, fault, is_suspicious from fhir_line
            where fault is not null or is_suspicious or is_sampled and resource_type is not null"""
     ).fetchall()
     suspicious: set[int] = set()
@@ -65,7 +65,7 @@ def verdicts_of(con: duckdb.DuckDBPyConnection) -> Verdicts:
             (suspicious if is_odd else sampled).add(int(ordinal))
     for name in set(resource_types(con)) - RESOURCES.keys():
         faults.update(_without_id(con, name) if is_resource_type(name) else _of_type(con, name))
-    untyped = con.execute("select rowid from fhir_line where resource_type is null")
+    untyped = con.execute("select ordinal from fhir_line where resource_type is null")
     faults.update(dict.fromkeys((int(row[0]) for row in untyped.fetchall()), None))
     return Verdicts(faults=faults, suspicious=frozenset(suspicious), sampled=frozenset(sampled - faults.keys()))
 
@@ -116,13 +116,13 @@ def _is_kept(resource: str, field: str) -> bool:
 
 
 def _of_type(con: duckdb.DuckDBPyConnection, name: str) -> dict[int, Fault | None]:
-    found = con.execute("select rowid from fhir_line where resource_type = ?", [name])
+    found = con.execute("select ordinal from fhir_line where resource_type = ?", [name])
     return dict.fromkeys((int(row[0]) for row in found.fetchall()), Fault(field="resourceType", reason=_UNKNOWN))
 
 
 def _without_id(con: duckdb.DuckDBPyConnection, name: str) -> dict[int, Fault | None]:
     found = con.execute(
-        r"""select rowid, id is null from fhir_line where resource_type = ?
+        r"""select ordinal, id is null from fhir_line where resource_type = ?
             and not coalesce(regexp_full_match(id, '[A-Za-z0-9\-.]{1,64}'), false)""",
         [name],
     )

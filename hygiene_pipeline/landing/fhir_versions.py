@@ -37,9 +37,9 @@ def find_new(con: duckdb.DuckDBPyConnection, resource: str) -> int:
         f"""
         create or replace temp table fhir_new as
         with arriving as (
-            select rowid as ordinal, id, last_updated, row_hash
+            select ordinal, id, last_updated, row_hash
             from fhir_line
-            where resource_type = $resource and rowid not in (select ordinal from fhir_fault)
+            where resource_type = $resource and ordinal not in (select ordinal from fhir_fault)
         ),
         stored as (
             select id, arg_max(row_hash, row(extracted_at, take_seq, last_updated, source_line)) as row_hash
