@@ -230,7 +230,6 @@ spelt as (
             when field in ('first_name', 'last_name', 'insurance_payer')
                 then regexp_replace(lower(strip_accents(value)), '[^a-z0-9]', '', 'g')
             when field = 'postal_code' then left(regexp_replace(value, '[^0-9]', '', 'g'), 5)
-            when field = 'address_line' then null
             when field = 'segments' then array_to_string(list_sort(string_split(value, ';')), ';')
             else lower(value)
         end as value_key,
@@ -239,24 +238,26 @@ spelt as (
         case source when 'patient' then 3 when 'eligibility' then 2 else 1 end as strength,
         evidence_ref,
     from spoken
-    where value is not null
+    where value is not null and field <> 'address_line'
 ),
 
-with_address as (
+-- Two spellings of one street are one street.
+address_line as (
     select
-        spelt.patient_id,
-        spelt.field,
-        spelt.source,
-        spelt.source_id,
-        spelt.value,
-        coalesce(spelt.value_key, address.line_key, lower(spelt.value)) as value_key,
-        spelt.confirmed_at,
-        spelt.is_valid,
-        spelt.strength,
-        spelt.evidence_ref,
-    from spelt
-    left join reconciled.postal_address as address
-        on spelt.field = 'address_line' and address.source = spelt.source and address.source_id = spelt.source_id
+        spoken.patient_id,
+        spoken.field,
+        spoken.source,
+        spoken.source_id,
+        spoken.value,
+        address.line_key as value_key,
+        spoken.confirmed_at,
+        true as is_valid,
+        1 as strength,
+        spoken.evidence_ref,
+    from spoken
+    inner join reconciled.postal_address as address
+        on address.source = spoken.source and address.source_id = spoken.source_id
+    where spoken.field = 'address_line' and spoken.value is not null
 ),
 
 phone as (
@@ -278,7 +279,10 @@ phone as (
 
 candidates as (
     select patient_id, field, source, source_id, value, value_key, confirmed_at, is_valid, strength, evidence_ref
-    from with_address
+    from spelt
+    union all
+    select patient_id, field, source, source_id, value, value_key, confirmed_at, is_valid, strength, evidence_ref
+    from address_line
     union all
     select patient_id, field, source, source_id, value, value_key, confirmed_at, is_valid, strength, evidence_ref
     from phone

@@ -23,7 +23,7 @@ addresses as (
     where replaced_by is null
 ),
 
-words as (
+plain as (
     select
         source,
         source_id,
@@ -32,42 +32,55 @@ words as (
         state,
         postal_code,
         updated_at,
-        string_split(trim(regexp_replace(lower(strip_accents(address_line)), '[^a-z0-9]+', ' ', 'g')), ' ') as line_words,
+        trim(regexp_replace(lower(strip_accents(address_line)), '[^a-z0-9]+', ' ', 'g')) as line,
     from addresses
     where nullif(trim(address_line), '') is not null
 ),
 
--- The abbreviations of the Postal Service that a person types both ways.
+-- The words that a person types both in full and as the Postal Service shortens them.
+abbreviation as (
+    select word, short
+    from (
+        values
+            ('street', 'st'), ('avenue', 'ave'), ('av', 'ave'), ('road', 'rd'), ('drive', 'dr'), ('lane', 'ln'),
+            ('boulevard', 'blvd'), ('court', 'ct'), ('place', 'pl'), ('square', 'sq'), ('terrace', 'ter'),
+            ('circle', 'cir'), ('highway', 'hwy'), ('parkway', 'pkwy'), ('apartment', 'apt'), ('unit', 'apt'),
+            ('suite', 'ste'), ('north', 'n'), ('south', 's'), ('east', 'e'), ('west', 'w')
+    ) as both_ways(word, short)
+),
+
+word as (
+    select
+        line,
+        unnest(string_split(line, ' ')) as word,
+        unnest(range(len(string_split(line, ' ')))) as place,
+    from (select distinct line from plain) as line
+),
+
+shortened as (
+    select word.line, string_agg(coalesce(abbreviation.short, word.word), ' ' order by word.place) as line_key
+    from word
+    left join abbreviation on abbreviation.word = word.word
+    group by word.line
+),
+
 spelt as (
     select
-        words.source,
-        words.source_id,
+        plain.source,
+        plain.source_id,
         link.patient_id,
-        words.address_line,
-        words.city,
-        words.state,
-        words.postal_code,
-        case when words.updated_at <= clock.as_of then words.updated_at end as updated_at,
-        array_to_string(
-            list_transform(
-                words.line_words,
-                lambda word: coalesce(
-                    map {
-                        'street': 'st', 'avenue': 'ave', 'av': 'ave', 'road': 'rd', 'drive': 'dr', 'lane': 'ln',
-                        'boulevard': 'blvd', 'court': 'ct', 'place': 'pl', 'square': 'sq', 'terrace': 'ter',
-                        'circle': 'cir', 'highway': 'hwy', 'parkway': 'pkwy', 'apartment': 'apt', 'suite': 'ste',
-                        'unit': 'apt', 'north': 'n', 'south': 's', 'east': 'e', 'west': 'w'
-                    }[word],
-                    word
-                )
-            ),
-            ' '
-        ) as line_key,
-        lower(trim(words.city)) as city_key,
-        left(regexp_replace(words.postal_code, '[^0-9]', '', 'g'), 5) as postal_key,
-    from words
+        plain.address_line,
+        plain.city,
+        plain.state,
+        plain.postal_code,
+        case when plain.updated_at <= clock.as_of then plain.updated_at end as updated_at,
+        shortened.line_key,
+        lower(trim(plain.city)) as city_key,
+        left(regexp_replace(plain.postal_code, '[^0-9]', '', 'g'), 5) as postal_key,
+    from plain
     cross join clock
-    inner join identity.patient_link as link on link.source = words.source and link.source_id = words.source_id
+    inner join shortened on shortened.line = plain.line
+    inner join identity.patient_link as link on link.source = plain.source and link.source_id = plain.source_id
 )
 
 select

@@ -50,7 +50,11 @@ PLACES: dict[str, Place] = {
         Place(name="pm/coverage.csv", folder="pm", patterns=("coverage.csv",), is_snapshot=True),
         Place(name="pm/appointments.csv", folder="pm", patterns=("appointments.csv",)),
         Place(name="pm/referral_network.csv", folder="pm", patterns=("referral_network.csv",), is_snapshot=True),
-        Place(name="pm/eligibility", folder="pm/eligibility", patterns=("*.271", "*.edi", "*.ndjson", "*.csv")),
+        Place(
+            name="pm/eligibility",
+            folder="pm/eligibility",
+            patterns=("*.271", "*.x12", "*.edi", "*.txt", "*.ndjson", "*.csv"),
+        ),
         Place(name="crm/contacts.csv", folder="crm", patterns=("contacts.csv",), is_snapshot=True),
         Place(name="crm/interactions.csv", folder="crm", patterns=("interactions.csv",)),
         Place(name="phone/lookups.csv", folder="phone", patterns=("lookups.csv",)),

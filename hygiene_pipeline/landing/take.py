@@ -83,7 +83,9 @@ def _events(warehouse: Warehouse, practice: Practice, files: Sequence[LandingFil
 
 
 def _eligibility(warehouse: Warehouse, practice: Practice, files: Sequence[LandingFile], as_of: datetime) -> Loaded:
-    return load_eligibility(warehouse.con, files, extracted_at=as_of, timezone=practice.timezone)
+    return load_eligibility(
+        warehouse.con, files, extracted_at=as_of, timezone=practice.timezone, mapping=practice.columns
+    )
 
 
 def _replies(warehouse: Warehouse, practice: Practice, files: Sequence[LandingFile], as_of: datetime) -> Loaded:
