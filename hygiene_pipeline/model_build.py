@@ -62,7 +62,7 @@ def build_model(
     `expectations=False` leaves Great Expectations out (its import alone takes seconds), blocking ones too.
     """
     model_quality.create_tables(con)
-    if model.history:
+    if model.history and not described(con, model.history_table):
         ensure_histories(con, {model.name: model})
     expectations = expectations and any(test.type.startswith(EXPECTATION) for test in model.every_test)
     private = f"building.{quoted(f'{model.layer}_{model.table}')}"

@@ -66,10 +66,11 @@ def keep_history(con: duckdb.DuckDBPyConnection, model: Model, source: str, type
     table = model.history_table
     if "as_of" in types:
         raise ContractError(f"{model.name}: has a column as_of, which its history adds by itself")
-    known = column_types(con, [table]).get(table)
-    if known is None:
+    known = described(con, table)
+    stand_ins = _views(con)
+    if not known or table in stand_ins:
         known = types
-        con.execute(_create(table, _with_given(model, types), instead_of=_views(con)))
+        con.execute(_create(table, _with_given(model, types), instead_of=stand_ins))
     for column, kind in types.items():
         if column not in known:
             con.execute(f"alter table {table} add column {quoted(column)} {kind}")

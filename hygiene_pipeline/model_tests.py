@@ -136,7 +136,10 @@ def _accepted_values(model: Model, test: ModelTest, relation: str) -> _Asked:
 
 def _rows_where(model: Model, test: ModelTest, relation: str, fault: str) -> _Asked:
     fault = _all(test.where, fault)
-    return _Asked(screen=f"count_if({fault})", failing=f"select {key_of(model)} as key from {relation} where {fault}")
+    return _Asked(
+        screen=f"count(*) filter (where {fault})",
+        failing=f"select {key_of(model)} as key from {relation} where {fault}",
+    )
 
 
 def _relationships(model: Model, test: ModelTest, relation: str) -> _Asked:
@@ -192,7 +195,7 @@ def _found(con: duckdb.DuckDBPyConnection, model: Model, relation: str, tests: S
         return {}
     asked = {test.name: _ASKED[test.type](model, test, relation) for test in tests}
     wheres = list(dict.fromkeys(test.where for test in tests))
-    checked = [f"count_if({where})" if where else "count(*)" for where in wheres]
+    checked = [f"count(*) filter (where {where})" if where else "count(*)" for where in wheres]
     screens = [asked[test.name].screen for test in tests]
     row = con.execute(f"select {', '.join([*checked, *screens])} from {relation}").fetchone() or ()
     counts = {test.name: int(row[wheres.index(test.where)]) for test in tests}

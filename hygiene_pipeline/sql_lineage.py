@@ -45,7 +45,7 @@ def _lineage(sql: str, schemas: _Schemas) -> Lineage:
     quiet = logging.getLogger("sqlglot")
     before, quiet.disabled = quiet.disabled, True
     try:
-        nodes = lineage(None, sql, nested, dialect="duckdb")
+        nodes = lineage(None, sql, nested, dialect="duckdb", trim_selects=False)
     except (SqlglotError, ValueError, KeyError, TypeError, AttributeError, IndexError, RecursionError):
         return {}
     finally:

@@ -12,7 +12,7 @@ A table that a model reads and the test does not lay exists with its declared co
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from datetime import date, datetime
+from datetime import UTC, date, datetime
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -25,9 +25,12 @@ from hygiene_pipeline.model_build import build_model
 from hygiene_pipeline.model_contracts import ContractError, ModelContract, read_contracts
 from hygiene_pipeline.model_history import described, ensure_histories
 from hygiene_pipeline.model_tests import run_tests
+from hygiene_pipeline.policies.load import merged
+from hygiene_pipeline.policies.tables import write_policy_tables
+from hygiene_pipeline.practice import Practice
 from hygiene_pipeline.sql_models import GRAIN_TEST, Model, make_model, topological
 from hygiene_pipeline.sql_text import read_sql
-from hygiene_pipeline_tests.shapes import SHAPES, SHIPPED
+from hygiene_pipeline_tests.shapes import PRACTICE, SHAPES
 
 SQL = Path(__file__).resolve().parents[1] / "dbt_like_sql"
 SCHEMAS = "raw quarantine staging identity reconciled hygiene sync care metrics policy quality history building"
@@ -86,7 +89,7 @@ class Bed:
 
     def policies(self, **replaced: Sequence[Mapping[str, Any]]) -> None:
         """Fill policy.* with the shipped values; `policies(phone=[{...}])` replaces one table."""
-        for table, rows in SHIPPED.items():
+        for table, rows in shipped_policies().items():
             self.table(table, replaced.get(table.removeprefix("policy."), rows))
 
     def raw(self) -> None:
@@ -155,6 +158,15 @@ def _contracts(file: Path) -> tuple[ModelContract, ...]:
         return read_contracts(file.read_text(), file.name)
     except ContractError:
         return ()
+
+
+@cache
+def shipped_policies() -> dict[str, list[dict[str, Any]]]:
+    """The rows of every policy table but the clock, as the product writes them from its own files."""
+    bed = Bed()
+    practice = Practice.model_validate({**PRACTICE, "policies": merged({})})
+    written = write_policy_tables(bed.con, practice, as_of=datetime(2026, 3, 1, 7, tzinfo=UTC))
+    return {f"policy.{name}": bed.rows(f"from policy.{name}") for name in written if name != "clock"}
 
 
 @cache

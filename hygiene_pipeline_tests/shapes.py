@@ -1,4 +1,4 @@
-"""Column types of the tables that SQL models read, and the shipped policy values, for the test bed.
+"""Column types of the tables that SQL models read, and a practice of no wishes of its own, for the test bed.
 
 A test names only the columns that it is about; the bed fills the rest with nulls from the shapes here.
 """
@@ -366,8 +366,6 @@ POLICY: dict[str, dict[str, str]] = {
         "role": "VARCHAR",
         "handles": "VARCHAR",
         "capacity_per_day": "INTEGER",
-        "absent_from": "DATE",
-        "absent_to": "DATE",
     },
     "policy.staff_absence": {"staff_id": "VARCHAR", "absent_from": "DATE", "absent_to": "DATE"},
     "policy.benchmark_policy": {
@@ -376,8 +374,6 @@ POLICY: dict[str, dict[str, str]] = {
         "higher_is_better": "BOOLEAN",
         "target": "DOUBLE",
         "acceptable_from": "DOUBLE",
-        "acceptable_to": "DOUBLE",
-        "poor": "DOUBLE",
         "lag_window_days": "INTEGER",
     },
     "policy.delivery": {"place": "VARCHAR", "min_share": "DOUBLE", "is_required": "BOOLEAN"},
@@ -393,128 +389,23 @@ POLICY: dict[str, dict[str, str]] = {
 SHAPES: dict[str, dict[str, str]] = {**STAGING, **LATER_LAYERS, **POLICY}
 
 
-def truth(fields: str, sources: str, strategy: str, write: str) -> list[dict[str, Any]]:
-    """The rows of one line of the source-of-truth policy, sources in the order of their rank."""
-    return [
-        {"field": field, "source": source, "source_rank": rank, "strategy": strategy, "write": write}
-        for field in fields.split()
-        for rank, source in enumerate(sources.split(), start=1)
-    ]
-
-
-ICD10 = "http://hl7.org/fhir/sid/icd-10-cm"
-
-SHIPPED: dict[str, list[dict[str, Any]]] = {
-    "policy.practice": [
+PRACTICE: dict[str, Any] = {
+    "practice": "riverside",
+    "name": "Riverside Primary Care",
+    "timezone": "America/New_York",
+    "phone": "+16175550100",
+    "ehr": {"kind": "files"},
+    "pm": {"kind": "files"},
+    "crm": {"kind": "embedded", "sync": "apply"},
+    "phone_lookup": {"kind": "files"},
+    "outreach": {"monthly_spend": 2240, "hygiene_cost_per_year": 4200},
+    "staff": [
         {
-            "practice": "riverside",
-            "name": "Riverside Primary Care",
-            "timezone": "America/New_York",
-            "phone": "+16175550100",
-            "monthly_spend": 2240.0,
-            "hygiene_cost_per_year": 4200.0,
-            "crm_kind": "embedded",
-            "crm_sync": "apply",
-        }
+            "id": "coordinator-1",
+            "role": "care_coordinator",
+            "handles": ["phone", "email", "address", "care", "referring_provider", "identity"],
+        },
+        {"id": "billing-1", "role": "billing", "handles": ["insurance"]},
     ],
-    "policy.phone": [
-        {
-            "confirmed_for_days": 90,
-            "revalidate_after_days": 90,
-            "shared_number_limit": 5,
-            "default_region": "US",
-            "lookup_price_usd": 0.015,
-            "monthly_budget_usd": 100.0,
-        }
-    ],
-    "policy.placeholder_phone": [
-        {"pattern": r"000\d*", "note": "zeros in front"},
-        {"pattern": r"(\d{3})?1234567", "note": "123-4567 in any area code"},
-        {"pattern": "1234567890", "note": "counting up"},
-        {"pattern": r"(\d{3})?55501\d{2}", "note": "reserved for fiction"},
-        *({"pattern": f"{digit}{{7,10}}", "note": "one digit repeated"} for digit in range(10)),
-    ],
-    "policy.insurance": [{"answer_valid_days": 90}],
-    "policy.care_event_mapping": [
-        {"kind": kind, "event": event, "care_status": status, "rank": rank}
-        for kind, event, status, rank in (
-            ("CarePlan", "active", "active", 1),
-            ("CarePlan", "completed", "completed", 2),
-            ("EpisodeOfCare", "active", "active", 1),
-            ("EpisodeOfCare", "finished", "completed", 2),
-            ("ServiceRequest", "active", "referred", 3),
-            ("Encounter", "finished+disposition", "discharged", 4),
-            ("ADT", "A03", "discharged", 4),
-            ("Patient", "deceased", "deceased", 9),
-        )
-    ],
-    "policy.segment": [
-        {"segment": "diabetes", "system": ICD10, "code_prefix": "E10"},
-        {"segment": "diabetes", "system": ICD10, "code_prefix": "E11"},
-        {"segment": "hypertension", "system": ICD10, "code_prefix": "I10"},
-        {"segment": "asthma", "system": ICD10, "code_prefix": "J45"},
-    ],
-    "policy.segment_exit": [
-        {"care_status": status, "leaves": status in {"completed", "discharged", "deceased"}}
-        for status in ("none", "active", "completed", "referred", "discharged", "deceased")
-    ],
-    "policy.source_of_truth": [
-        *truth("care_status segments", "ehr", "authoritative", "auto"),
-        *truth("insurance_status", "eligibility pm", "authoritative", "auto"),
-        *truth("insurance_payer_id insurance_payer insurance_member_id", "pm", "authoritative", "auto"),
-        *truth("preferred_channel", "crm", "authoritative", "never"),
-        *truth("sms_opt_out email_opt_out call_opt_out", "crm patient ehr pm", "opt_out_wins", "auto"),
-        *truth("first_name last_name birth_date sex", "ehr pm crm", "most_recent", "review"),
-        *truth("address_line city state postal_code", "ehr pm crm", "most_recent", "auto"),
-        *truth("phone email", "patient ehr pm crm", "most_recently_confirmed", "auto"),
-        *truth("referring_provider_npi", "pm", "staff_review", "review"),
-    ],
-    "policy.priority": [{"visit_soon_days": 14, "seen_within_months": 18, "dormant_after_months": 36}],
-    "policy.due": [{"tier": tier, "days": days} for tier, days in ((1, 2), (2, 7), (3, 30), (4, 90))],
-    "policy.assignment": [
-        {"staleness_type": kind, "role": role, "is_fallback": False}
-        for kind, role in (
-            ("phone", "care_coordinator"),
-            ("email", "care_coordinator"),
-            ("address", "care_coordinator"),
-            ("care", "care_coordinator"),
-            ("referring_provider", "care_coordinator"),
-            ("identity", "data_steward"),
-            ("insurance", "billing"),
-        )
-    ],
-    "policy.staff": [
-        {"staff_id": staff_id, "role": role, "handles": handled, "capacity_per_day": 40}
-        for staff_id, role, handles in (
-            ("coordinator-1", "care_coordinator", "phone email address care referring_provider identity"),
-            ("billing-1", "billing", "insurance"),
-        )
-        for handled in handles.split()
-    ],
-    "policy.staff_absence": [],
-    "policy.benchmark_policy": [
-        {
-            "metric": metric,
-            "unit": unit,
-            "higher_is_better": higher,
-            "target": target,
-            "acceptable_from": low,
-            "acceptable_to": high,
-            "poor": poor,
-            "lag_window_days": 30,
-        }
-        for metric, unit, higher, target, low, high, poor in (
-            ("contact_validity_rate", "rate", True, 0.90, 0.75, 0.85, 0.75),
-            ("insurance_status_accuracy", "rate", True, 0.95, 0.80, 0.90, 0.80),
-            ("care_status_sync_lag_hours", "hours", False, 24.0, 24.0, 72.0, 168.0),
-            ("stale_record_rate", "rate", False, 0.08, 0.10, 0.25, 0.25),
-            ("phone_validation_cadence_days", "days", False, 31.0, 31.0, 100.0, 180.0),
-        )
-    ],
-    "policy.delivery": [
-        {"place": "pm/patients.csv", "min_share": 0.5, "is_required": True},
-        {"place": "crm/contacts.csv", "min_share": 0.5, "is_required": True},
-    ],
-    "policy.reengagement": [{"max_tries": 3, "wait_days": 7, "quiet_from_hour": 9, "quiet_to_hour": 20}],
-    "policy.audit": [{"sample_size": 100}],
 }
+"""A practice that overrides no policy."""
