@@ -18,6 +18,7 @@ ENDS = {"CarePlan": 1 / 240, "EpisodeOfCare": 1 / 90, "ServiceRequest": 1 / 35, 
 UNPLANNED_VISIT = 1 / 500
 OUTAGE = 0.012
 SWEEP_DAYS = 28
+ANSWERS_BILLING = 0.6
 CHECK_AHEAD = dt.timedelta(days=2)
 
 
@@ -94,7 +95,7 @@ def _find(world: World, person: Person, day: int, rng: Random) -> None:
 
 
 def checks(world: World, day: int) -> None:
-    """Billing asks the payers about visits in two days, and about every patient once a month."""
+    """Billing asks the payers about visits in two days and every patient once a month, and calls the uncovered."""
     rng = world.stream("checks", day)
     date = world.clock.date(day)
     coming = {person.index for person, _ in world.agenda.get(date + CHECK_AHEAD, ())}
@@ -102,7 +103,13 @@ def checks(world: World, day: int) -> None:
         if person.index in coming or person.index % SWEEP_DAYS == date.day - 1:
             at = during(world, day, rng, hours=(18, 23))
             is_outage = rng.random() < OUTAGE
-            world.news.answers.append(check(person, at, clock=world.clock, rng=rng, is_outage=is_outage))
+            answer = check(person, at, clock=world.clock, rng=rng, is_outage=is_outage)
+            world.news.answers.append(answer)
+            if answer.result in ("inactive", "not_found") and rng.random() < ANSWERS_BILLING:
+                world.to_be_called[day + rng.randrange(2, 12)].append(person)
+    for person in world.to_be_called.pop(day, ()):
+        if person.is_alive:
+            telling.tell_coverage(world, person, during(world, day, rng), rng)
 
 
 def merges(world: World, day: int) -> None:

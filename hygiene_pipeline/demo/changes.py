@@ -14,9 +14,9 @@ NUMBER_CHANGE = 1 / 630  # every 18 to 24 months
 MOVE = 1 / 3000
 EMAIL_CHANGE = 1 / 2500
 NAME_CHANGE = 1 / 9000
-COVERAGE_CHANGE = 1 / 1500
+COVERAGE_CHANGE = 1 / 3650
 COVERAGE_LAPSE = 1 / 3500
-OPEN_ENROLMENT = 3  # times as many changes in January
+OPEN_ENROLMENT = 4  # times as many changes in January
 TELLS_AT_ONCE = 0.45
 NEWCOMERS = 0.0004
 ROT = 0.00012  # contacts a day on which a clerk spoils a number
@@ -33,7 +33,7 @@ def numbers(world: World, day: int) -> None:
     """People change their number; whoever shares the phone changes with them."""
     rng = world.stream("numbers", day)
     for person in world.patients:
-        if rng.random() >= NUMBER_CHANGE or not person.is_alive:
+        if rng.random() >= NUMBER_CHANGE / len(world.sharers[id(person.number)]) or not person.is_alive:
             continue
         at = during(world, day, rng, hours=(7, 12))
         change_number(world.land, person, at, rng)

@@ -97,6 +97,7 @@ class World:
     duplicates: list[Duplicate] = field(default_factory=list)
     desk: list[DeskEdit] = field(default_factory=list)
     to_be_told: dict[int, list[Person]] = field(default_factory=lambda: defaultdict(list))
+    to_be_called: dict[int, list[Person]] = field(default_factory=lambda: defaultdict(list))
     counter: int = 0
 
     @property
