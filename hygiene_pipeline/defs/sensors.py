@@ -49,7 +49,9 @@ eligibility_arrived = _arrival_sensor(
 ehr_event_arrived = _arrival_sensor(
     "ehr_event_arrived", "ehr_events", "ehr_event", "HL7 v2 messages and FHIR notifications that drop into landing."
 )
-reply_arrived = _arrival_sensor("reply_arrived", "replies", "reply_event", "Replies of patients that drop into landing.")
+reply_arrived = _arrival_sensor(
+    "reply_arrived", "replies", "reply_event", "Replies of patients that drop into landing."
+)
 
 
 @dg.run_failure_sensor(

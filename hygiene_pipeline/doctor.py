@@ -1,0 +1,127 @@
+"""Whether tonight's run of a practice could do its work: file, keys, warehouse, landing, CRM, people. Changes nothing."""
+
+import sqlite3
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+from hygiene_pipeline.failures import HygieneError
+from hygiene_pipeline.folders import Folders
+from hygiene_pipeline.landing.ledger import PLACES
+from hygiene_pipeline.practice import Practice, load_practice
+from hygiene_pipeline.privacy.keys import WAREHOUSE, environment_name, find_key
+from hygiene_pipeline.privacy.roles import load_roles
+from hygiene_pipeline.warehouse import open_warehouse
+
+# Vendors that would see PHI, by what a practice file may name. Files and the embedded CRM stay on this machine.
+_VENDORS: dict[str, str] = {}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Finding:
+    """One thing that was looked at. `is_fatal`: tonight's run would not do its work."""
+
+    subject: str
+    is_fine: bool
+    told: str
+    is_fatal: bool = True
+
+
+def examine(practice_id: str) -> Iterator[Finding]:
+    """Everything that tonight's run needs, in the order in which it would need it."""
+    folders = Folders()
+    try:
+        practice = load_practice(folders.practices, practice_id)
+    except HygieneError as error:
+        yield Finding(subject="practice file", is_fine=False, told=str(error))
+        return
+    yield Finding(subject="practice file", is_fine=True, told=f"{practice.name}, {practice.timezone}")
+    examinations: tuple[Callable[[Folders, Practice], Iterator[Finding]], ...] = (
+        _keys,
+        _warehouse,
+        _landing,
+        _crm,
+        _agreements,
+        _people,
+    )
+    for examination in examinations:
+        yield from examination(folders, practice)
+
+
+def _keys(folders: Folders, practice: Practice) -> Iterator[Finding]:
+    for name in (WAREHOUSE, *load_roles().roles):
+        subject = f"key {name}"
+        try:
+            key = find_key(folders.keys, practice.practice, name)
+        except HygieneError as error:
+            yield Finding(subject=subject, is_fine=False, told=str(error))
+            continue
+        told = "found" if key else f"none yet: made on first use, or set {environment_name(practice.practice, name)}"
+        yield Finding(subject=subject, is_fine=True, told=told)
+
+
+def _warehouse(folders: Folders, practice: Practice) -> Iterator[Finding]:
+    path = folders.of(practice.practice).warehouse
+    if not path.exists():
+        yield Finding(subject="warehouse", is_fine=True, told="none yet: made by the first run")
+        return
+    try:
+        key = find_key(folders.keys, practice.practice, WAREHOUSE)
+        if key is None:
+            name = environment_name(practice.practice, WAREHOUSE)
+            told = f"{path}: its key is missing; restore {practice.practice}/{WAREHOUSE}.key or set {name}"
+            yield Finding(subject="warehouse", is_fine=False, told=told)
+            return
+        with open_warehouse(path, key=key, wait_seconds=5):
+            yield Finding(subject="warehouse", is_fine=True, told="opens with its key")
+    except HygieneError as error:
+        yield Finding(subject="warehouse", is_fine=False, told=str(error))
+
+
+def _landing(folders: Folders, practice: Practice) -> Iterator[Finding]:
+    landing = folders.of(practice.practice).landing
+    for place in PLACES.values():
+        files = place.paths(landing)
+        is_needed = place.name == "crm/contacts.csv" and practice.crm.kind == "files"
+        told = f"{len(files)} files" if files else f"nothing in landing/{place.folder}"
+        yield Finding(subject=f"landing {place.name}", is_fine=bool(files), told=told, is_fatal=is_needed)
+
+
+def _crm(folders: Folders, practice: Practice) -> Iterator[Finding]:
+    own = folders.of(practice.practice)
+    if practice.crm.kind != "embedded":
+        yield Finding(subject="crm", is_fine=True, told=f"files, sync {practice.crm.sync}")
+        return
+    if not own.crm.exists():
+        has_seed = (own.landing / "crm" / "contacts.csv").exists()
+        told = "embedded, to be seeded" if has_seed else "embedded, empty: put contacts.csv into landing/crm"
+        yield Finding(subject="crm", is_fine=has_seed, told=told)
+        return
+    try:
+        with sqlite3.connect(f"file:{own.crm}?mode=ro", uri=True) as con:
+            contacts = con.execute("select count(*) from contact").fetchone()[0]
+    except sqlite3.Error as error:
+        told = f"{own.crm}: cannot be read ({type(error).__name__}); restore it from a backup"
+        yield Finding(subject="crm", is_fine=False, told=told)
+    else:
+        yield Finding(subject="crm", is_fine=True, told=f"embedded, {contacts:,} contacts, sync {practice.crm.sync}")
+
+
+def _agreements(folders: Folders, practice: Practice) -> Iterator[Finding]:
+    signed = {each.vendor for each in practice.baa}
+    kinds = (practice.ehr.kind, practice.pm.kind, practice.crm.kind, practice.phone_lookup.kind)
+    vendors = sorted({_VENDORS[kind] for kind in kinds if kind in _VENDORS})
+    for vendor in vendors:
+        told = "on file" if vendor in signed else f"none on file: add {vendor} with its date to baa, or switch it off"
+        yield Finding(subject=f"BAA {vendor}", is_fine=vendor in signed, told=told)
+    if not vendors:
+        yield Finding(subject="BAA", is_fine=True, told="no vendor sees any data of this practice")
+
+
+def _people(folders: Folders, practice: Practice) -> Iterator[Finding]:
+    assignment = practice.policies.assignment
+    roles = {person.role for person in practice.staff}
+    for kind, role in assignment.roles.items():
+        handlers = [person.id for person in practice.staff if kind in person.handles or person.role == role]
+        told = ", ".join(handlers) or f"nobody handles {kind}: it goes to {assignment.fallback}"
+        is_fine = bool(handlers) or assignment.fallback in roles
+        yield Finding(subject=f"people for {kind}", is_fine=is_fine, told=told, is_fatal=False)
