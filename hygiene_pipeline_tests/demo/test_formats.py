@@ -14,8 +14,11 @@ from pyx12.x12file import X12Reader
 
 from hygiene_pipeline.demo import providers
 from hygiene_pipeline.demo.contacts import COLUMNS
+from hygiene_pipeline.demo.emit_hl7 import message
 from hygiene_pipeline.demo.emit_pm import APPOINTMENTS, COVERAGE, NETWORK, PATIENTS
+from hygiene_pipeline.demo.pathways import CareRecord
 from hygiene_pipeline.demo.simulation import Simulation
+from hygiene_pipeline.demo.world import AdtEvent
 
 TYPES = (
     "Patient", "Practitioner", "PractitionerRole", "Organization", "Encounter", "Condition", "CarePlan",
@@ -94,13 +97,31 @@ def test_messages_are_parsed_by_hl7(lived: Simulation) -> None:
             continue
         text = path.read_bytes().decode().replace("\n", "\r")
         for body in text.split("MSH|")[1:]:
-            message = hl7.parse("MSH|" + body)
-            events[str(message["MSH.F9.R1.C2"])] += 1
-            assert str(message["PID.F3.R1.C1"]).startswith("MR")
-            if str(message["MSH.F9.R1.C2"]) == "A03":
-                assert str(message["PV1.F36"])
-                assert str(message["PV1.F45"])
-    assert {"A01", "A03", "A04", "A08", "A31"} <= set(events)
+            parsed = hl7.parse("MSH|" + body)
+            events[str(parsed["MSH.F9.R1.C2"])] += 1
+            assert str(parsed["PID.F3.R1.C1"]).startswith("MR")
+            if str(parsed["MSH.F9.R1.C2"]) == "A03":
+                assert str(parsed["PV1.F36"])
+                assert str(parsed["PV1.F45"])
+    assert {"A03", "A04", "A08"} <= set(events)
+
+
+@pytest.mark.parametrize("ending", ["\r", "\n"])
+def test_a_merge_names_the_retired_record(lived: Simulation, ending: str) -> None:
+    event = AdtEvent("A40", lived.world.patients[0], lived.clock.midnight(3), retired_mrn="MR9000001")
+    text = message(event, "ADT1", lived.clock, ending)
+    parsed = hl7.parse(text.replace("\n", "\r"))
+    assert str(parsed["MRG.F1.R1.C1"]) == "MR9000001"
+    assert str(parsed["PID.F3.R1.C1"]) == lived.world.patients[0].mrn
+
+
+def test_an_admission_has_its_start_and_no_end(lived: Simulation) -> None:
+    at = lived.clock.midnight(3)
+    stay = CareRecord("Encounter", "enco-1", "Hospital stay", at, "in-progress")
+    parsed = hl7.parse(message(AdtEvent("A01", lived.world.patients[0], at, "enco-1", stay), "ADT2", lived.clock, "\r"))
+    assert str(parsed["PV1.F2"]) == "I"
+    assert str(parsed["PV1.F44"]) == "20260108000000-0500"
+    assert len(parsed.segment("PV1")) <= 45
 
 
 @pytest.mark.parametrize(
