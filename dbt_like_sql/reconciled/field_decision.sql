@@ -54,7 +54,7 @@ gathered as (
         }) as best,
         min(value_key) <> max(value_key) as is_conflict,
         coalesce(min(value_key) filter (is_valid) <> max(value_key) filter (is_valid), false) as is_choice,
-        list_sort(list({'place': place, 'confirmed_at': confirmed_at})) as ordered,
+        list_sort(list({'source': source, 'value': value, 'confirmed_at': confirmed_at})) as candidates,
     from weighed
     group by patient_id, field
 ),
@@ -80,10 +80,7 @@ decided as (
             else coalesce(strategy, 'authoritative') || ':' || best.place.source
         end as rule,
         is_conflict,
-        list_transform(
-            ordered,
-            lambda each: {'source': each.place.source, 'value': each.place.value, 'confirmed_at': each.confirmed_at}
-        ) as candidates,
+        candidates,
         case when best.is_valid then best.confirmed_at end as decided_confirmed_at,
         case when best.is_valid then best.evidence_ref end as evidence_ref,
     from gathered
