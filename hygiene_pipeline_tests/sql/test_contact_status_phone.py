@@ -47,7 +47,11 @@ def unverified(name: str, reason: str, **given: Any) -> Case:
 CASES = [
     stale("no number at all is missing", "missing", phone=None, contact={"phone_reason": "missing"},
         evidence=("crm", 30)),
-    *(stale(f"the digits {digits} are a placeholder", "placeholder", phone=None, contact={"phone_reason": "invalid_format", "phone_digits": digits}) for digits in ("0000000000", "1234567", "1234567890", "9999999999", "0001112222", "6171234567", "16171234567")),
+    *(
+        stale(f"the digits {digits} are a placeholder", "placeholder", phone=None,
+              contact={"phone_reason": "invalid_format", "phone_digits": digits})
+        for digits in ("0000000000", "1234567", "1234567890", "9999999999", "0001112222", "6171234567", "16171234567")
+    ),
     stale("a fictional 555-01xx number is a placeholder", "placeholder", phone="+12125550123"),
     stale("the practice's own number is a placeholder", "placeholder", phone="+16172530999"),
     stale("an invalid number is an invalid format", "invalid_format", phone=None,
