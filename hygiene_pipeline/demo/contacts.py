@@ -53,6 +53,13 @@ def contact_row(person: Person, *, carriers: Carriers, network: Network, clock: 
     return row
 
 
+def unlearn(row: Row, person: Person) -> None:
+    """Take back an email address that neither EHR nor PM has heard of: the CRM never knows one first."""
+    known = latest_note(person).email
+    if row["email"] == person.email.now and row["email"] != known:
+        row["email"] = known or ""
+
+
 def expected_segments(person: Person) -> list[str]:
     """The outreach segments of a person now."""
     return condition_segments(person.conditions, care_status(person.care, is_dead=not person.is_alive))

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from random import Random
 
 from hygiene_pipeline.demo import flaws_care, flaws_coverage, flaws_phone
-from hygiene_pipeline.demo.contacts import Row, contact_row
+from hygiene_pipeline.demo.contacts import Row, contact_row, unlearn
 from hygiene_pipeline.demo.eligibility import Answer
 from hygiene_pipeline.demo.people import Person
 from hygiene_pipeline.demo.population import Land
@@ -123,6 +123,7 @@ def _put(planting: Planting, land: Land, person: Person, allotted: _Allotted, rn
         planting.answers.extend(answers if isinstance(answers, list) else [])
     else:
         allotted.flaw(land, person, row, rng)
+        unlearn(row, person)
     if allotted.detector:
         planting.planted.append(
             Planted(

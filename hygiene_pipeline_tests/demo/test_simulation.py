@@ -93,6 +93,13 @@ def test_a_record_of_pm_or_ehr_was_true_when_it_was_confirmed(full: Simulation) 
             assert note.address == person.address.at(note.confirmed_at)
 
 
+def test_the_crm_never_knows_an_email_address_first(full: Simulation) -> None:
+    for person in full.world.patients:
+        email = full.world.contacts[person.contact_id]["email"]
+        known = {note.email for note in (person.ehr, person.pm) if note}
+        assert email != person.email.now or not email or email in known
+
+
 def test_days_follow_one_another(fresh: Simulation) -> None:
     fresh.day0()
     with pytest.raises(ValueError, match="can only advance to day 1"):
