@@ -58,50 +58,52 @@ def build_model(
 ) -> Built:
     """Build, test and publish one model for the as_of of policy.clock.
 
-    Must be called outside a transaction. Results and the keys of failing rows are kept in schema quality either way.
+    Must be called outside a transaction, with the tables of `model_quality` made: results and the keys of failing rows
+    are kept there either way.
     `expectations=False` leaves Great Expectations out (its import alone takes seconds), blocking ones too.
     """
-    model_quality.create_tables(con)
     if model.history and not described(con, model.history_table):
         ensure_histories(con, {model.name: model})
     expectations = expectations and any(test.type.startswith(EXPECTATION) for test in model.every_test)
     private = f"building.{quoted(f'{model.layer}_{model.table}')}"
     try:
         with _transaction(con):
-            types = _build(con, model, private)
+            rows, types = _build(con, model, private)
             tested = run_together(con, model, private, types)
             if expectations:
                 tested += run_expectations(con, model, private, types)
-            return _finish(con, model, private, types, tested, comments=publish_comments)
+            published = _finish(con, model, private, types, tested, comments=publish_comments)
     except TestCrashedError:
         # The transaction is lost with the test that crashed; now step by step, to say which one it was.
-        types = _build(con, model, private)
+        rows, types = _build(con, model, private)
         tested = run_singly(con, model, private, types)
         if expectations:
             tested += run_expectations(con, model, private, types, singly=True)
         with _transaction(con):
-            return _finish(con, model, private, types, tested, comments=publish_comments)
+            published = _finish(con, model, private, types, tested, comments=publish_comments)
+    columns = tuple(types.items())
+    return Built(model=model.name, rows=rows, columns=columns, results=tested.results, published=published)
 
 
 def _finish(
     con: duckdb.DuckDBPyConnection, model: Model, private: str, types: Types, tested: Tested, *, comments: bool
-) -> Built:
+) -> bool:
     """Put the new table in the place of the old unless a blocking test failed; keep the results either way."""
     published = not any(result.blocks for result in tested.results)
     [(as_of,)] = con.execute("select as_of from policy.clock").fetchall()
-    [(rows,)] = con.execute(f"select count(*) from {private}").fetchall()
     model_quality.keep_results(con, model.name, tested, as_of)
     if published:
         _publish(con, model, private, types, comments=comments)
         con.execute(f"drop table {private}")
-    return Built(model=model.name, rows=rows, columns=tuple(types.items()), results=tested.results, published=published)
+    return published
 
 
-def _build(con: duckdb.DuckDBPyConnection, model: Model, private: str) -> Types:
-    """Make the private table, in the order of the grain, and see that it has the columns it promises."""
+def _build(con: duckdb.DuckDBPyConnection, model: Model, private: str) -> tuple[int, Types]:
+    """Make the private table, in the order of the grain, and see that it is what it promises; its rows and types."""
     order = ", ".join(quoted(column) for column in model.grain) or "all"
     try:
-        con.execute(f"create or replace table {private} as from ({model.sql}\n) order by {order}")
+        made = con.execute(f"create or replace table {private} as from ({model.sql}\n) order by {order}")
+        [(rows,)] = made.fetchall()
     except duckdb.CatalogException as error:
         lacking = [table for table in (*model.dependencies, *model.history_reads) if not described(con, table)]
         told = f"reads {', '.join(lacking)}, not there yet" if lacking else _first_line(error)
@@ -112,6 +114,11 @@ def _build(con: duckdb.DuckDBPyConnection, model: Model, private: str) -> Types:
         # Any other error may quote a value.
         raise ModelFailedError(f"{model.name}: {type(error).__name__} while it ran; run its file by hand") from None
     types = described(con, private)
+    _check_promises(con, model, private, types)
+    return rows, types
+
+
+def _check_promises(con: duckdb.DuckDBPyConnection, model: Model, private: str, types: Types) -> None:
     unknown = [column.name for column in model.columns if column.name not in types]
     if unknown:
         raise ContractError(
@@ -122,7 +129,6 @@ def _build(con: duckdb.DuckDBPyConnection, model: Model, private: str) -> Types:
     strays = f"select 1 from {private} where as_of is distinct from {_AS_OF} limit 1"
     if model.materialized == "incremental" and con.execute(strays).fetchone():
         raise ContractError(f"{model.name}: is incremental and gives rows of another as_of than the clock's")
-    return types
 
 
 def _publish(con: duckdb.DuckDBPyConnection, model: Model, private: str, types: Types, *, comments: bool) -> None:

@@ -3,6 +3,7 @@
 A map for readers, not a gate: what sqlglot cannot resolve is left out. sqlglot is imported on first use, it is slow.
 """
 
+import contextlib
 import logging
 from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache
@@ -33,9 +34,6 @@ def column_lineage(sql: str, upstream: Mapping[str, Mapping[str, str]]) -> Linea
 
 @lru_cache(maxsize=512)
 def _lineage(sql: str, schemas: _Schemas) -> Lineage:
-    from sqlglot.errors import SqlglotError
-    from sqlglot.lineage import lineage
-
     nested: dict[str, dict[str, dict[str, str]]] = {}
     for table, columns in schemas:
         schema, _, name = table.partition(".")
@@ -45,13 +43,37 @@ def _lineage(sql: str, schemas: _Schemas) -> Lineage:
     quiet = logging.getLogger("sqlglot")
     before, quiet.disabled = quiet.disabled, True
     try:
-        nodes = lineage(None, sql, nested, dialect="duckdb", trim_selects=False)
-    except (SqlglotError, ValueError, KeyError, TypeError, AttributeError, IndexError, RecursionError):
-        return {}
+        found = {column: _sources(node, known) for column, node in _trails(sql, nested).items()}
     finally:
         quiet.disabled = before
-    found = {column: _sources(node, known) for column, node in nodes.items()}
     return {column: sources for column, sources in found.items() if sources}
+
+
+def _trails(sql: str, schema: dict[str, dict[str, dict[str, str]]]) -> dict[str, _Node]:
+    """The trail of every column at once; if one of them cannot be followed, of each that can."""
+    from sqlglot import parse_one
+    from sqlglot.errors import SqlglotError
+    from sqlglot.lineage import lineage
+    from sqlglot.optimizer import build_scope, qualify
+
+    unable = (SqlglotError, ValueError, KeyError, TypeError, AttributeError, IndexError, RecursionError)
+    try:
+        names = {"validate_qualify_columns": False, "identify": False, "allow_partial_qualification": True}
+        query = qualify.qualify(parse_one(sql, dialect="duckdb"), dialect="duckdb", schema=schema, **names)
+        scope = build_scope(query)
+    except unable:
+        return {}
+    if scope is None:
+        return {}
+    ways = {"dialect": "duckdb", "scope": scope, "trim_selects": False, "copy": False}
+    try:
+        return dict(lineage(None, query, schema, **ways))
+    except unable:
+        trails: dict[str, _Node] = {}
+        for column in query.named_selects:
+            with contextlib.suppress(*unable):
+                trails[column] = lineage(column, query, schema, **ways)
+        return trails
 
 
 def _sources(node: _Node, known: Mapping[str, frozenset[str]]) -> tuple[tuple[str, str], ...]:

@@ -5,7 +5,6 @@ from typing import Any
 
 import pytest
 
-from hygiene_pipeline import model_quality
 from hygiene_pipeline.model_build import build_model
 from hygiene_pipeline.model_tests import KEPT_KEYS, run_tests
 from hygiene_pipeline.sql_models import Model
@@ -69,7 +68,6 @@ def bed() -> Bed:
     bed = Bed()
     bed.declare("raw.person", TYPES)
     bed.table("staging.site", [{"site_id": "s1"}, {"site_id": "s2"}, {"site_id": None}])
-    model_quality.create_tables(bed.con)
     return bed
 
 
