@@ -4,6 +4,7 @@ Its `ordinal` is the line's. The elements themselves are not kept here; they are
 only for the types that have something new.
 """
 
+import json
 from collections.abc import Callable, Iterable
 from datetime import date
 
@@ -18,6 +19,7 @@ from hygiene_pipeline.landing.ndjson_file import NdjsonFile
 _SAMPLE = 1 << 20
 # The reader refuses a line of 16 MiB; a block of lines is never shorter than its longest line.
 _LONGEST_LINE = 15 << 20
+_PROBES = 32
 
 
 def screen_file(con: duckdb.DuckDBPyConnection, file: NdjsonFile, today: date, sample_share: float) -> Source:
@@ -28,7 +30,7 @@ def screen_file(con: duckdb.DuckDBPyConnection, file: NdjsonFile, today: date, s
     if _is_plain(file):
         source = DirectSource(path=file.path, is_gzip=file.is_gzip)
         rows = screen_source(con, source, guessed, today, sample_share)
-        if rows in (lines, file.count() if rows != lines else None):
+        if (rows == lines or rows == file.count()) and _is_in_order(con, file, rows):
             _number(con, file)
             return source
     file.count()
@@ -60,6 +62,18 @@ def _is_plain(file: NdjsonFile) -> bool:
     return not (is_pattern or file.is_cut_off or file.starts_with_bom or file.longest_block > _LONGEST_LINE)
 
 
+def _is_in_order(con: duckdb.DuckDBPyConnection, file: NdjsonFile, rows: int) -> bool:
+    """Whether some lines spread over the file are where DuckDB's reader says that they are."""
+    probes = sorted({index * max(rows - 1, 0) // _PROBES for index in range(_PROBES + 1)} if rows else ())
+    found = con.execute("select ordinal, id from fhir_line where list_contains(?, ordinal)", [probes]).fetchall()
+    ids = {int(ordinal): own_id for ordinal, own_id in found if own_id is not None}
+    return all(
+        json.dumps(ids[line.ordinal], ensure_ascii=False).encode() in line.text
+        for line in file.lines(probes)
+        if line.ordinal in ids
+    )
+
+
 def _number(con: duckdb.DuckDBPyConnection, file: NdjsonFile) -> None:
     """Keep line numbers only if they do not follow from the order."""
     con.execute("create or replace temp table fhir_number (ordinal bigint, line bigint)")
@@ -77,7 +91,8 @@ def _screen(con: duckdb.DuckDBPyConnection, source: Source, types: set[str], tod
     columns: dict[str, Shape] = dict.fromkeys(names, "JSON")
     con.execute(
         f"""create or replace temp table fhir_screened as
-            select case when starts_with("resourceType", '"') then "resourceType" ->> '$' end as resource_type,
+            select {source.ordinal} as given_ordinal,
+                   case when starts_with("resourceType", '"') then "resourceType" ->> '$' end as resource_type,
                    id ->> '$' as id,
                    try_cast(meta ->> '$.lastUpdated' as timestamptz) as last_updated,
                    lower(hex({_by_type(known, _hash, 'hash("resourceType", id, meta)')})) as row_hash,
@@ -89,7 +104,8 @@ def _screen(con: duckdb.DuckDBPyConnection, source: Source, types: set[str], tod
     # Row ids follow the order of lines, but inside a transaction they start from somewhere high.
     con.execute(
         """create or replace temp view fhir_line as
-           select rowid - (select min(rowid) from fhir_screened) as ordinal, * from fhir_screened"""
+           select coalesce(given_ordinal, rowid - (select min(rowid) from fhir_screened)) as ordinal, *
+           from fhir_screened"""
     )
 
 

@@ -1,7 +1,7 @@
 """One file of FHIR resources as a relation that DuckDB reads with whatever columns are asked for.
 
 `DirectSource` is DuckDB's own NDJSON reader over the file, as fast as it gets. `TextSource` reads the same from the
-lines in the temporary table `fhir_text`: for what that reader cannot take (a byte-order mark, a cut-off gzip file, a
+lines in the temporary view `fhir_text`: for what that reader cannot take (a byte-order mark, a cut-off gzip file, a
 line of more than 15 MB), for files of many types or repeated ids, and for resources that came in an event.
 """
 
@@ -26,6 +26,7 @@ class DirectSource:
     path: Path
     is_gzip: bool
     key = "id"
+    ordinal = "null"
 
     def relation(self, columns: Mapping[str, Shape]) -> str:
         """A table expression with these columns."""
@@ -43,6 +44,7 @@ class TextSource:
     """The lines in `fhir_text`; it knows each line's ordinal, so ids may repeat."""
 
     key = "ordinal"
+    ordinal = "p.ordinal"
 
     def relation(self, columns: Mapping[str, Shape]) -> str:
         """A table expression with these columns and the ordinal."""
@@ -50,8 +52,7 @@ class TextSource:
         names = ", ".join(f'resource."{name}"' for name in columns)
         return (
             f"(select ordinal, {names} from"
-            " (select rowid - (select min(rowid) from fhir_text) as ordinal,"
-            f" try(from_json(text, '{structure}')) as resource from fhir_text))"
+            f" (select ordinal, try(from_json(text, '{structure}')) as resource from fhir_text))"
         )
 
 
@@ -60,11 +61,12 @@ Source = DirectSource | TextSource
 
 def keep_lines(con: duckdb.DuckDBPyConnection, lines: Iterable[Line]) -> TextSource:
     """Put numbered lines into `fhir_text`; a line that is not UTF-8 is kept as null."""
-    con.execute("create or replace temp table fhir_text (text varchar)")
+    con.execute("create or replace temp table fhir_taken (ordinal bigint, text varchar)")
+    con.execute("create or replace temp view fhir_text as select ordinal, text from fhir_taken")
     con.execute("create or replace temp table fhir_number (ordinal bigint, line bigint)")
     for batch in _batches(lines):
         con.register("fhir_batch", batch)
-        con.execute("insert into fhir_text select text from fhir_batch")
+        con.execute("insert into fhir_taken select ordinal, text from fhir_batch")
         con.execute("insert into fhir_number select ordinal, line from fhir_batch")
         con.unregister("fhir_batch")
     return TextSource()
@@ -75,16 +77,21 @@ def keep_text(con: duckdb.DuckDBPyConnection, source: DirectSource) -> TextSourc
     path = str(source.path).replace("'", "''")
     compression = "gzip" if source.is_gzip else "uncompressed"
     con.execute(
-        f"""create or replace temp table fhir_text as select json as text
+        f"""create or replace temp table fhir_taken as select json as text
             from read_ndjson_objects('{path}', ignore_errors = true, compression = '{compression}')"""
+    )
+    con.execute(
+        """create or replace temp view fhir_text as
+           select rowid - (select min(rowid) from fhir_taken) as ordinal, text from fhir_taken"""
     )
     return TextSource()
 
 
 def forget(con: duckdb.DuckDBPyConnection) -> None:
-    """Drop the temporary tables."""
-    con.execute("drop view if exists fhir_line")
-    for table in ("fhir_text", "fhir_number", "fhir_screened", "fhir_fault", "fhir_new"):
+    """Drop the temporary tables and views."""
+    for view in ("fhir_line", "fhir_text"):
+        con.execute(f"drop view if exists {view}")
+    for table in ("fhir_taken", "fhir_number", "fhir_screened", "fhir_fault", "fhir_new"):
         con.execute(f"drop table if exists {table}")
 
 

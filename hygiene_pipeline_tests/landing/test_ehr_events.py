@@ -1,0 +1,67 @@
+"""Files of EHR events into `raw.ehr_event`, the raw FHIR tables and the quarantine."""
+
+import json
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from hygiene_pipeline.landing.file import Loaded
+from hygiene_pipeline_tests.ehr.test_fhir_events import PLAN, notification
+from hygiene_pipeline_tests.ehr.test_hl7_v2 import message
+from hygiene_pipeline_tests.landing.fhir_desk import Desk, ndjson, patient
+
+
+@pytest.fixture
+def desk(tmp_path: Path) -> Desk:
+    return Desk(tmp_path)
+
+
+def test_messages_become_events_with_their_provenance(desk: Desk) -> None:
+    assert desk.events((message(control="M1") + message(control="M2")).encode()) == Loaded(rows=2, quarantined=0)
+    rows = desk.rows(
+        """select kind, mrn, event_at, disposition, visit_number, phones[1].value, source_file, source_line, take_seq
+           from raw.ehr_event where evidence_ref = 'ADT^A03/M2'"""
+    )
+    at = datetime(2026, 1, 5, 15, 30, tzinfo=UTC)
+    assert rows == [("ADT^A03", "MRN1", at, "01", "V1", "(617)253-0001", "ehr_events/feed.hl7", 5, 1)]
+
+
+def test_an_event_sent_twice_is_one_event(desk: Desk) -> None:
+    twice = (message() + message()).encode()
+    assert desk.events(twice).rows == 1
+    assert desk.events(message().replace("\r", "\n").encode(), name="again.hl7").rows == 0
+
+
+def test_a_bad_message_is_quarantined_by_its_line_and_the_rest_survives(desk: Desk) -> None:
+    content = (message(control="M1") + message(PID="") + message(control="M3")).encode()
+    assert desk.events(content) == Loaded(rows=2, quarantined=1)
+    assert desk.rows("select place, source_line, field, reason, original like 'MSH%' from quarantine.record") == [
+        ("ehr_events", 5, "PID", "missing_segment", True)
+    ]
+
+
+def test_a_notified_resource_is_an_event_and_a_version(desk: Desk) -> None:
+    assert desk.events(notification("CarePlan/c1", resources=[PLAN]), name="n.json") == Loaded(rows=1, quarantined=0)
+    assert desk.rows("select event_id, resource_id from raw.ehr_event") == [("https://ehr/Subscription/9#7", "c1")]
+    assert desk.rows("select id, status, source_file from raw.fhir_care_plan") == [
+        ("c1", "completed", "ehr_events/n.json")
+    ]
+
+
+def test_a_version_that_came_in_an_event_is_not_stored_again_by_the_export(desk: Desk) -> None:
+    desk.events(json.dumps(PLAN).encode(), name="plan.json")
+    assert desk.fhir(ndjson(PLAN)) == Loaded(rows=0, quarantined=0)
+
+
+def test_a_bad_resource_in_a_bundle_is_quarantined_alone(desk: Desk) -> None:
+    entries = [{"resource": patient("p1", active="yes")}, {"resource": patient("p2", active=True)}]
+    bundle = {"resourceType": "Bundle", "type": "collection", "entry": entries}
+    assert desk.events(json.dumps(bundle).encode(), name="b.json") == Loaded(rows=1, quarantined=1)
+    assert desk.quarantined() == [(1, "active", "wrong_type")]
+    assert desk.rows("select id from raw.fhir_patient") == [("p2",)]
+
+
+def test_a_file_that_is_no_json_is_quarantined_whole(desk: Desk) -> None:
+    assert desk.events(b'{"resourceType": "Pat', name="cut.json") == Loaded(rows=0, quarantined=1)
+    assert desk.quarantined() == [(1, "", "truncated")]

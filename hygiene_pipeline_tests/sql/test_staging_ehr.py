@@ -1,0 +1,350 @@
+"""What the EHR staging models make of resources and messages, through the real loaders and the real SQL."""
+
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from hygiene_pipeline.landing import ehr_events, ledger
+from hygiene_pipeline_tests.bed import Bed
+from hygiene_pipeline_tests.ehr.test_hl7_v2 import message
+from hygiene_pipeline_tests.landing.fhir_desk import FIRST_NIGHT, Desk, ndjson, patient
+
+MODELS = [
+    f"staging.ehr_{name}"
+    for name in ["resource", "provider", "telecom", "patient", "encounter", "condition", "appointment", "care_event"]
+]
+NPI = "http://hl7.org/fhir/sid/us-npi"
+
+
+def mrn(value: str) -> dict[str, Any]:
+    return {"type": {"coding": [{"code": "MR"}]}, "system": "urn:hospital", "value": value}
+
+
+def phone(value: str, **more: Any) -> dict[str, Any]:
+    return {"system": "phone", "value": value, **more}
+
+
+def plan(status: str, reference: str = "Patient/p1", **more: Any) -> dict[str, Any]:
+    subject = {"reference": reference}
+    return {"resourceType": "CarePlan", "id": "c1", "status": status, "intent": "plan", "subject": subject, **more}
+
+
+def adt(kind: str, control: str = "M1", at: str = "20260301010000", **segments: str) -> bytes:
+    return message(kind, control, EVN=f"EVN||{at}", **segments).encode()
+
+
+class Staging:
+    """Real loaders into the bed, a night apart; `build` looks at them as of the given night."""
+
+    def __init__(self, folder: Path) -> None:
+        self.bed = Bed()
+        self.desk = Desk(folder)
+        self.desk.con = self.bed.con
+        ledger.create_tables(self.bed.con)
+        ehr_events.create_tables(self.bed.con)
+        self.bed.policies()
+
+    def build(self, nights: int = 30) -> "Staging":
+        self.bed.clock((FIRST_NIGHT + timedelta(days=nights)).isoformat())
+        spelt = self.bed.rows(
+            """select distinct one.value as raw from (select unnest(telecom) as one from raw.fhir_patient)
+               union select distinct one.value from (select unnest(phones) as one from raw.ehr_event)"""
+        )
+        numbers = [{"raw": row["raw"], **_number(str(row["raw"]))} for row in spelt]
+        self.bed.table("staging.phone_number", numbers)
+        self.bed.build(*MODELS)
+        return self
+
+    def one(self, query: str) -> Any:
+        rows = self.bed.rows(query)
+        assert len(rows) == 1, rows
+        values = tuple(rows[0].values())
+        return values[0] if len(values) == 1 else values
+
+
+def _number(raw: str) -> dict[str, Any]:
+    digits = "".join(letter for letter in raw if letter.isdigit())[-10:]
+    return {"digits": digits, "e164": f"+1{digits}" if len(digits) == 10 else None}
+
+
+@pytest.fixture
+def staging(tmp_path: Path) -> Staging:
+    return Staging(tmp_path)
+
+
+def test_a_patient_is_described_by_its_official_name_and_home_address(staging: Staging) -> None:
+    staging.desk.fhir(
+        ndjson(
+            patient(
+                "p1",
+                identifier=[{"value": "other"}, mrn("MRN1")],
+                name=[
+                    {"use": "maiden", "family": "Roe"},
+                    {"use": "official", "family": "Núñez", "given": ["Ana", "M"]},
+                ],
+                birthDate="1970-03-01",
+                gender="female",
+                address=[
+                    {"use": "old", "city": "Salem"},
+                    {"use": "home", "line": ["1 Elm", "Apt 2"], "city": "Boston"},
+                ],
+                generalPractitioner=[{"reference": "Practitioner/d1"}],
+            ),
+            {"resourceType": "Practitioner", "id": "d1", "identifier": [{"system": NPI, "value": "1234567893"}]},
+        )
+    )
+    found = staging.build().one(
+        """select mrn, first_name, last_name, name_key, birth_date, sex, address_line, city, pcp_npi, is_active,
+                  is_deceased
+           from staging.ehr_patient"""
+    )
+    assert found == (
+        *("MRN1", "Ana", "Núñez", "ana nunez", date(1970, 3, 1), "female", "1 Elm, Apt 2", "Boston"),
+        *("1234567893", True, False),
+    )
+
+
+@pytest.mark.parametrize(
+    ("telecom", "expected"),
+    [
+        pytest.param(
+            [phone("617-253-0001", use="home"), phone("617-253-0002", use="mobile")], "+16172530002", id="mobile"
+        ),
+        pytest.param([phone("617-253-0001", rank=1), phone("617-253-0002", use="mobile")], "+16172530001", id="rank"),
+        pytest.param([phone("617-253-0001", use="old"), phone("617-253-0002")], "+16172530002", id="not an old one"),
+        pytest.param([phone("12"), phone("617-253-0002")], "+16172530002", id="a valid one first"),
+        pytest.param(
+            [phone("617-253-0001", period={"end": "2025"}), phone("617-253-0002")], "+16172530002", id="in force"
+        ),
+        pytest.param([{"system": "fax", "value": "617-253-0001"}], None, id="no fax"),
+    ],
+)
+def test_the_preferred_phone(staging: Staging, telecom: list[dict[str, Any]], expected: str | None) -> None:
+    staging.desk.fhir(ndjson(patient("p1", telecom=telecom)))
+    assert staging.build().one("select phone from staging.ehr_patient") == expected
+
+
+def test_a_phone_is_confirmed_by_the_version_that_first_carried_it(staging: Staging) -> None:
+    for day, number in enumerate(["617-253-0001", "617-253-0002", "617-253-0001", "(617) 253-0001"], start=1):
+        meta = {"lastUpdated": f"2026-02-0{day}T00:00:00Z"}
+        staging.desk.fhir(ndjson(patient("p1", meta=meta, telecom=[phone(number)])))
+    found = staging.build().one("select phone, phone_confirmed_at from staging.ehr_patient")
+    assert found == ("+16172530001", datetime(2026, 2, 3, tzinfo=UTC))
+
+
+def test_the_start_of_the_telecoms_period_confirms_it(staging: Staging) -> None:
+    staging.desk.fhir(ndjson(patient("p1", telecom=[phone("617-253-0001", period={"start": "2025-06"})])))
+    assert staging.build().one("select phone_confirmed_at from staging.ehr_patient") == datetime(2025, 6, 1, tzinfo=UTC)
+
+
+def test_a_later_registration_message_brings_the_new_phone(staging: Staging) -> None:
+    old = patient(
+        "p1", meta={"lastUpdated": "2026-01-01T00:00:00Z"}, identifier=[mrn("MRN1")], telecom=[phone("617-253-0009")]
+    )
+    staging.desk.fhir(ndjson(old))
+    staging.desk.events(adt("ADT^A08", at="20260201120000"))
+    found = staging.build().one("select phone, phone_confirmed_at from staging.ehr_patient")
+    assert found == ("+16172530001", datetime(2026, 2, 1, 17, tzinfo=UTC))
+
+
+@pytest.mark.parametrize(
+    "reference",
+    [
+        "Patient/p1",
+        "Patient/p1/_history/2",
+        "https://ehr.example.org/fhir/Patient/p1",
+        "urn:uuid:p1",
+        "Patient?identifier=urn:hospital|MRN1",
+        "Patient?identifier=urn:hospital%7CMRN1",
+        "#inside",
+    ],
+)
+def test_every_spelling_of_a_reference_leads_to_the_patient(staging: Staging, reference: str) -> None:
+    inside = [{"resourceType": "Patient", "id": "inside", "identifier": [mrn("MRN1")]}]
+    carried = plan("active", reference, contained=inside, period={"start": "2026-01-01"})
+    staging.desk.fhir(ndjson(patient("p1", identifier=[mrn("MRN1")]), patient("p2", identifier=[mrn("MRN2")]), carried))
+    assert staging.build().one("select ehr_patient_id, care_status from staging.ehr_care_event") == ("p1", "active")
+
+
+@pytest.mark.parametrize(
+    ("resource", "expected"),
+    [
+        pytest.param(plan("completed", period={"end": "2026-01-05"}), "completed", id="a completed plan"),
+        pytest.param(plan("revoked"), None, id="a revoked plan"),
+        pytest.param(
+            {"resourceType": "EpisodeOfCare", "id": "x", "status": "finished", "patient": {"reference": "Patient/p1"}},
+            "completed",
+            id="a finished episode",
+        ),
+        pytest.param(
+            {
+                "resourceType": "ServiceRequest",
+                "id": "x",
+                "status": "active",
+                "intent": "order",
+                "category": [{"coding": [{"system": "http://snomed.info/sct", "code": "3457005"}]}],
+                "subject": {"reference": "Patient/p1"},
+            },
+            "referred",
+            id="a referral",
+        ),
+        pytest.param(
+            {
+                "resourceType": "ServiceRequest",
+                "id": "x",
+                "status": "active",
+                "intent": "order",
+                "category": [{"coding": [{"system": "http://snomed.info/sct", "code": "108252007"}]}],
+                "subject": {"reference": "Patient/p1"},
+            },
+            None,
+            id="a laboratory order",
+        ),
+        pytest.param(
+            {
+                "resourceType": "Encounter",
+                "id": "x",
+                "status": "finished",
+                "class": {"code": "IMP"},
+                "subject": {"reference": "Patient/p1"},
+                "hospitalization": {"dischargeDisposition": {"coding": [{"code": "home"}]}},
+            },
+            "discharged",
+            id="a discharge",
+        ),
+        pytest.param(
+            {
+                "resourceType": "Encounter",
+                "id": "x",
+                "status": "finished",
+                "class": {"code": "AMB"},
+                "subject": {"reference": "Patient/p1"},
+            },
+            None,
+            id="an ordinary visit",
+        ),
+        pytest.param(patient("p1", deceasedDateTime="2026-01-05T10:00:00Z"), "deceased", id="a death"),
+    ],
+)
+def test_the_policy_says_what_is_an_event(staging: Staging, resource: dict[str, Any], expected: str | None) -> None:
+    staging.desk.fhir(ndjson(resource))
+    found = [row["care_status"] for row in staging.build().bed.rows("select care_status from staging.ehr_care_event")]
+    assert found == ([expected] if expected else [])
+
+
+def test_an_event_keeps_its_id_and_time_of_receipt_when_the_resource_is_edited(staging: Staging) -> None:
+    staging.desk.fhir(ndjson(plan("active", period={"start": "2026-01-01"})))
+    staging.desk.fhir(ndjson(plan("active", period={"start": "2026-01-01"}, title="Edited")))
+    found = staging.build().one("select event_id, event_at, received_at, evidence_ref from staging.ehr_care_event")
+    assert found == ("CarePlan/c1/active", datetime(2026, 1, 1, tzinfo=UTC), FIRST_NIGHT, "CarePlan/c1")
+
+
+def test_only_the_latest_state_of_a_plan_counts_and_an_earlier_night_can_be_replayed(staging: Staging) -> None:
+    staging.desk.fhir(ndjson(plan("active", period={"start": "2026-01-01"})))
+    staging.desk.fhir(ndjson(plan("completed", period={"start": "2026-01-01", "end": "2026-03-01"})))
+    query = "select care_status from staging.ehr_care_event"
+    assert staging.build().one(query) == "completed"
+    assert staging.build(nights=0).one(query) == "active"
+
+
+def test_a_cancelled_discharge_is_flagged_and_a_new_one_is_not(staging: Staging) -> None:
+    staging.desk.fhir(ndjson(patient("p1", identifier=[mrn("MRN1")])))
+    staging.desk.events(adt("ADT^A03", "M1", "20260105120000"))
+    staging.desk.events(adt("ADT^A13", "M2", "20260105130000"))
+    staging.desk.events(adt("ADT^A03", "M3", "20260106120000"))
+    rows = staging.build().bed.rows(
+        "select evidence_ref, kind, care_status, is_cancelled from staging.ehr_care_event order by evidence_ref"
+    )
+    assert [tuple(row.values()) for row in rows] == [
+        ("ADT^A03/M1", "ADT^A03", "discharged", True),
+        ("ADT^A03/M3", "ADT^A03", "discharged", False),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("segments", "cancelled", "expected"),
+    [
+        pytest.param(
+            {"PID": "PID|1||MRN1^^^H^MR" + "|" * 26 + "20260104|Y"}, False, True, id="the indicator of a message"
+        ),
+        pytest.param({"PV1": "PV1|1|I" + "|" * 17 + "V1" + "|" * 17 + "20"}, False, True, id="discharged as expired"),
+        pytest.param({"PV1": "PV1|1|I" + "|" * 17 + "V1" + "|" * 17 + "20"}, True, False, id="and that taken back"),
+        pytest.param({}, False, False, id="discharged home"),
+    ],
+)
+def test_a_message_can_tell_of_a_death(
+    staging: Staging, segments: dict[str, str], cancelled: bool, expected: bool
+) -> None:
+    staging.desk.fhir(ndjson(patient("p1", identifier=[mrn("MRN1")])))
+    staging.desk.events(adt("ADT^A03", "M1", "20260105120000", **segments))
+    if cancelled:
+        staging.desk.events(adt("ADT^A13", "M2", "20260105130000"))
+    assert staging.build().one("select is_deceased from staging.ehr_patient") is expected
+
+
+@pytest.mark.parametrize("said_by", ["replaced-by", "replaces", "A40"])
+def test_a_merged_patient_names_its_survivor(staging: Staging, said_by: str) -> None:
+    other = {"replaced-by": "new", "replaces": "old"}.get(said_by)
+    link = {"link": [{"other": {"reference": f"Patient/{other}"}, "type": said_by}]} if other else {}
+    staging.desk.fhir(
+        ndjson(
+            patient("old", identifier=[mrn("OLD9")], **(link if said_by == "replaced-by" else {})),
+            patient("new", identifier=[mrn("MRN1")], **(link if said_by == "replaces" else {})),
+        )
+    )
+    if said_by == "A40":
+        staging.desk.events(adt("ADT^A40", PV1="", MRG="MRG|OLD9^^^HOSP^MR"))
+    rows = staging.build().bed.rows("select ehr_patient_id, replaced_by, is_active from staging.ehr_patient order by 1")
+    assert [tuple(row.values()) for row in rows] == [("new", None, True), ("old", "new", False)]
+
+
+def test_a_visit_names_its_provider_and_disposition(staging: Staging) -> None:
+    visit = {
+        "resourceType": "Encounter",
+        "id": "e1",
+        "status": "finished",
+        "class": {"code": "AMB"},
+        "subject": {"reference": "Patient/p1"},
+        "period": {"start": "2026-01-05T09:00:00-05:00", "end": "2026-01-05T09:30:00-05:00"},
+        "participant": [{"individual": {"reference": f"Practitioner?identifier={NPI}|1234567893"}}],
+    }
+    staging.desk.fhir(ndjson(visit))
+    found = staging.build().one("select ehr_patient_id, class, started_at, provider_npi from staging.ehr_encounter")
+    assert found == ("p1", "AMB", datetime(2026, 1, 5, 14, tzinfo=UTC), "1234567893")
+
+
+def test_refuted_conditions_are_left_out(staging: Staging) -> None:
+    def condition(own_id: str, verification: str) -> dict[str, Any]:
+        return {
+            "resourceType": "Condition",
+            "id": own_id,
+            "clinicalStatus": {"coding": [{"code": "active"}]},
+            "verificationStatus": {"coding": [{"code": verification}]},
+            "code": {"coding": [{"system": "http://hl7.org/fhir/sid/icd-10-cm", "code": "E11.9"}]},
+            "subject": {"reference": "Patient/p1"},
+            "recordedDate": "2025-11",
+        }
+
+    staging.desk.fhir(ndjson(condition("k1", "confirmed"), condition("k2", "refuted")))
+    found = staging.build().one("select condition_id, code, recorded_at from staging.ehr_condition")
+    assert found == ("k1", "E11.9", datetime(2025, 11, 1, tzinfo=UTC))
+
+
+def test_appointments_come_from_resources_and_from_scheduling_messages(staging: Staging) -> None:
+    booked = {
+        "resourceType": "Appointment",
+        "id": "a1",
+        "status": "booked",
+        "start": "2026-04-01T09:00:00-04:00",
+        "participant": [{"actor": {"reference": "Practitioner/d1"}}, {"actor": {"reference": "Patient/p1"}}],
+    }
+    staging.desk.fhir(ndjson(patient("p1", identifier=[mrn("MRN1")]), booked))
+    sch = "SCH|P1|F1" + "|" * 9 + "^^^20260402090000"
+    staging.desk.events(adt("SIU^S12", "M1", PV1="", SCH=sch))
+    staging.desk.events(message("SIU^S15", "M2", EVN="EVN||20260302", PV1="", SCH=sch).encode())
+    rows = staging.build().bed.rows(
+        "select ehr_patient_id, appointment_id, status from staging.ehr_appointment order by 2"
+    )
+    assert [tuple(row.values()) for row in rows] == [("p1", "F1", "cancelled"), ("p1", "a1", "booked")]
