@@ -131,6 +131,8 @@ CASES = [
     unverified("a verification after the clock is not known yet", "never_verified",
         contact={"last_phone_verified": ago(-2)}),
     unverified("nobody ever asked", "never_verified"),
+    unverified("a reply after the clock is not known yet", "never_verified", replies=[(-1, "confirm_phone", "own")]),
+    unverified("the PM's confirmation after the clock is not known yet", "never_verified", pm=("own", -1)),
     unverified("a reply about another matter confirms nothing", "never_verified", replies=[(1, "stop", "own")]),
     unverified("the provider had no data", "lookup_inconclusive", lookups=[(1, SILENT)], evidence=("lookup", 1)),
     unverified("the provider failed", "lookup_inconclusive", lookups=[(1, {"valid": None, "line_status": None})]),

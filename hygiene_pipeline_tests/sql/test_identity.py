@@ -221,8 +221,9 @@ def test_a_patient_who_turns_out_to_be_two_leaves_the_id_to_the_more_authoritati
     assert links[("crm", "c")] not in {"p-one", minted("crm:c")}
 
 
-def test_a_later_night_is_not_known_yet() -> None:
-    assert links_of(bed_of([("crm", "c", {})], [(-1, {("crm", "c"): "p-tomorrow"})])) == {("crm", "c"): minted("crm:c")}
+@pytest.mark.parametrize("days", [-1, 0], ids=["tomorrow's", "this night's own"])
+def test_a_night_does_not_read_ids_that_only_it_or_a_later_one_gave(days: float) -> None:
+    assert links_of(bed_of([("crm", "c", {})], [(days, {("crm", "c"): "p-other"})])) == {("crm", "c"): minted("crm:c")}
 
 
 PERSON = st.fixed_dictionaries({
