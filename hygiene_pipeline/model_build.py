@@ -1,6 +1,7 @@
-"""Write, audit, publish: a model is built aside, tested, and only then put in the place of its old table.
+"""Write, audit, publish: a model takes the place of its old table only if its blocking tests pass.
 
-A run that is killed, and a table that fails a blocking test, both leave what was published before untouched.
+Writing, testing and publishing are one transaction, so a run that is killed, and a table that fails a blocking test,
+leave what was published before untouched. A table that was kept back stands in schema `building`, to be looked at.
 """
 
 from collections.abc import Iterator
@@ -13,7 +14,7 @@ from hygiene_pipeline import model_quality
 from hygiene_pipeline.expectations import run_expectations
 from hygiene_pipeline.model_contracts import EXPECTATION, ContractError
 from hygiene_pipeline.model_history import Types, described, ensure_histories, keep_history, quoted
-from hygiene_pipeline.model_tests import TestCrashedError, Tested, TestResult, run_singly, run_together
+from hygiene_pipeline.model_tests import TestCrashedError, TestResult, run_singly, run_together
 from hygiene_pipeline.sql_models import Model
 
 _AS_OF = "(select as_of from policy.clock)"
@@ -49,6 +50,24 @@ class Built:
             raise BlockingTestFailedError(f"{self.model} was not published: {told}")
 
 
+class _KeptBackError(Exception):
+    """Rolls back a table that failed a blocking test."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Task:
+    """A model to be built, and how."""
+
+    con: duckdb.DuckDBPyConnection
+    model: Model
+    comments: bool
+    expectations: bool
+
+    @property
+    def aside(self) -> str:
+        return f"building.{quoted(f'{self.model.layer}_{self.model.table}')}"
+
+
 def build_model(
     con: duckdb.DuckDBPyConnection,
     model: Model,
@@ -59,50 +78,56 @@ def build_model(
     """Build, test and publish one model for the as_of of policy.clock.
 
     Must be called outside a transaction, with the tables of `model_quality` made: results and the keys of failing rows
-    are kept there either way.
-    `expectations=False` leaves Great Expectations out (its import alone takes seconds), blocking ones too.
+    are kept there either way. `expectations=False` leaves Great Expectations out (its import alone takes seconds),
+    blocking ones too.
     """
     if model.history and not described(con, model.history_table):
         ensure_histories(con, {model.name: model})
-    expectations = expectations and any(test.type.startswith(EXPECTATION) for test in model.every_test)
-    private = f"building.{quoted(f'{model.layer}_{model.table}')}"
+    expected = expectations and any(test.type.startswith(EXPECTATION) for test in model.every_test)
+    task = _Task(con=con, model=model, comments=publish_comments, expectations=expected)
     try:
         with _transaction(con):
-            rows, types = _build(con, model, private)
-            tested = run_together(con, model, private, types)
-            if expectations:
-                tested += run_expectations(con, model, private, types)
-            published = _finish(con, model, private, types, tested, comments=publish_comments)
-    except TestCrashedError:
-        # The transaction is lost with the test that crashed; now step by step, to say which one it was.
-        rows, types = _build(con, model, private)
-        tested = run_singly(con, model, private, types)
-        if expectations:
-            tested += run_expectations(con, model, private, types, singly=True)
-        with _transaction(con):
-            published = _finish(con, model, private, types, tested, comments=publish_comments)
-    columns = tuple(types.items())
-    return Built(model=model.name, rows=rows, columns=columns, results=tested.results, published=published)
+            return _built_in_place(task)
+    except (TestCrashedError, _KeptBackError):
+        # The transaction is lost. Once more, beside the old table: to say which test crashed, and to keep what failed.
+        return _built_aside(task)
 
 
-def _finish(
-    con: duckdb.DuckDBPyConnection, model: Model, private: str, types: Types, tested: Tested, *, comments: bool
-) -> bool:
-    """Put the new table in the place of the old unless a blocking test failed; keep the results either way."""
+def _built_in_place(task: _Task) -> Built:
+    """The usual way, in one transaction; an incremental model is built aside first, as it is a part of its table."""
+    con, model = task.con, task.model
+    table = task.aside if model.materialized == "incremental" else model.name
+    rows, types = _build(con, model, table)
+    tested = run_together(con, model, table, types)
+    if task.expectations:
+        tested += run_expectations(con, model, table, types)
+    if any(result.blocks for result in tested.results):
+        raise _KeptBackError
+    _publish(task, table, types)
+    model_quality.keep_results(con, model.name, tested)
+    return Built(model=model.name, rows=rows, columns=tuple(types.items()), results=tested.results, published=True)
+
+
+def _built_aside(task: _Task) -> Built:
+    """The way of a table with a fault."""
+    con, model = task.con, task.model
+    rows, types = _build(con, model, task.aside)
+    tested = run_singly(con, model, task.aside, types)
+    if task.expectations:
+        tested += run_expectations(con, model, task.aside, types, singly=True)
     published = not any(result.blocks for result in tested.results)
-    [(as_of,)] = con.execute("select as_of from policy.clock").fetchall()
-    model_quality.keep_results(con, model.name, tested, as_of)
-    if published:
-        _publish(con, model, private, types, comments=comments)
-        con.execute(f"drop table {private}")
-    return published
+    with _transaction(con):
+        if published:
+            _publish(task, task.aside, types)
+        model_quality.keep_results(con, model.name, tested)
+    return Built(model=model.name, rows=rows, columns=tuple(types.items()), results=tested.results, published=published)
 
 
-def _build(con: duckdb.DuckDBPyConnection, model: Model, private: str) -> tuple[int, Types]:
-    """Make the private table, in the order of the grain, and see that it is what it promises; its rows and types."""
+def _build(con: duckdb.DuckDBPyConnection, model: Model, table: str) -> tuple[int, Types]:
+    """Make the table, in the order of the grain, and see that it is what it promises; its rows and types."""
     order = ", ".join(quoted(column) for column in model.grain) or "all"
     try:
-        made = con.execute(f"create or replace table {private} as from ({model.sql}\n) order by {order}")
+        made = con.execute(f"create or replace table {table} as from ({model.sql}\n) order by {order}")
         [(rows,)] = made.fetchall()
     except duckdb.CatalogException as error:
         lacking = [table for table in (*model.dependencies, *model.history_reads) if not described(con, table)]
@@ -113,12 +138,12 @@ def _build(con: duckdb.DuckDBPyConnection, model: Model, private: str) -> tuple[
     except duckdb.Error as error:
         # Any other error may quote a value.
         raise ModelFailedError(f"{model.name}: {type(error).__name__} while it ran; run its file by hand") from None
-    types = described(con, private)
-    _check_promises(con, model, private, types)
+    types = described(con, table)
+    _check_promises(con, model, table, types)
     return rows, types
 
 
-def _check_promises(con: duckdb.DuckDBPyConnection, model: Model, private: str, types: Types) -> None:
+def _check_promises(con: duckdb.DuckDBPyConnection, model: Model, table: str, types: Types) -> None:
     unknown = [column.name for column in model.columns if column.name not in types]
     if unknown:
         raise ContractError(
@@ -126,21 +151,27 @@ def _check_promises(con: duckdb.DuckDBPyConnection, model: Model, private: str, 
         )
     if model.materialized == "incremental" and "as_of" not in types:
         raise ContractError(f"{model.name}: is incremental and must give a column as_of")
-    strays = f"select 1 from {private} where as_of is distinct from {_AS_OF} limit 1"
+    strays = f"select 1 from {table} where as_of is distinct from {_AS_OF} limit 1"
     if model.materialized == "incremental" and con.execute(strays).fetchone():
         raise ContractError(f"{model.name}: is incremental and gives rows of another as_of than the clock's")
 
 
-def _publish(con: duckdb.DuckDBPyConnection, model: Model, private: str, types: Types, *, comments: bool) -> None:
-    source = f"from {private}"
+def _publish(task: _Task, source: str, types: Types) -> None:
+    """Let the table stand for all: its earlier rows if it is incremental, its history, its words."""
+    con, model = task.con, task.model
     if model.materialized == "incremental" and described(con, model.name):
-        order = ", ".join(dict.fromkeys(["as_of", *map(quoted, model.grain)]))
-        source = f"from (from {private} union all by name from {model.name} where as_of <> {_AS_OF}) order by {order}"
-    con.execute(f"create or replace table {model.name} as {source}")
+        order = ", ".join(dict.fromkeys(map(quoted, ["as_of", *model.grain])))
+        earlier = f"from {model.name} where as_of <> {_AS_OF}"
+        con.execute(
+            f"create or replace table {model.name} as from (from {source} union all by name {earlier}) order by {order}"
+        )
+    elif source != model.name:
+        con.execute(f"create or replace table {model.name} as from {source}")
     if model.history:
-        keep_history(con, model, private, types)
-    if comments:
+        keep_history(con, model, source, types)
+    if task.comments:
         con.execute(";".join(_comments(model, types)))
+    con.execute(f"drop table if exists {task.aside}")
 
 
 def _comments(model: Model, types: Types) -> Iterator[str]:

@@ -22,11 +22,12 @@ def create_tables(con: duckdb.DuckDBPyConnection) -> None:
     )
 
 
-def keep_results(con: duckdb.DuckDBPyConnection, model: str, tested: Tested, as_of: datetime) -> None:
-    """Store the results of one model under `as_of`; a second time for the same as_of replaces the first.
+def keep_results(con: duckdb.DuckDBPyConnection, model: str, tested: Tested) -> None:
+    """Store the results of one model under the clock's as_of; a second time for the same as_of replaces the first.
 
     The key of a failing row is kept with the first and the last as_of that saw it, healed rows too.
     """
+    [(as_of,)] = con.execute("select as_of from policy.clock").fetchall()
     con.execute("delete from quality.check_result where as_of = ? and model = ?", [as_of, model])
     columns = ("test", "severity", "passed", "checked", "failing", "error")
     kinds = ("varchar", "varchar", "boolean", "bigint", "bigint", "varchar")

@@ -118,7 +118,7 @@ def _missing(test: ModelTest, types: Types) -> str | None:
 
 @dataclass(frozen=True, kw_only=True)
 class _Asked:
-    """A test as SQL: `screen` is above zero if any row fails, `failing` gives the keys of those that do."""
+    """A test as SQL: `screen` is zero only if no row fails, `failing` gives the keys of those that do."""
 
     screen: str
     failing: str
@@ -165,8 +165,10 @@ def _unique_combination(model: Model, test: ModelTest, relation: str) -> _Asked:
 
 
 def _repeated(model: Model, where: str, columns: str, relation: str) -> _Asked:
+    """Rows alike in `columns`, nulls too; the screen may be wrong about a single null, the rows never are."""
+    alike = f"row({columns})" if ", " in columns else columns
     return _Asked(
-        screen=f"count(*) filter (where {where}) - count(distinct row({columns})) filter (where {where})",
+        screen=f"count(*) filter (where {where}) - count(distinct {alike}) filter (where {where})",
         failing=f"select {key_of(model)} as key from {relation} where {where} "
         f"qualify count(*) over (partition by {columns}) > 1",
     )
