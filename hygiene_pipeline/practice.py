@@ -2,9 +2,10 @@
 
 import re
 from datetime import date
+from functools import lru_cache
 from pathlib import Path
 from typing import Annotated, Any, Literal
-from zoneinfo import ZoneInfo, available_timezones
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import phonenumbers
 import yaml
@@ -106,8 +107,10 @@ class Practice(Part):
     @field_validator("timezone")
     @classmethod
     def _is_a_zone(cls, value: str) -> str:
-        if value not in available_timezones():
-            raise ValueError("is not a time zone; allowed: an IANA name such as America/New_York")
+        try:
+            ZoneInfo(value)
+        except (ZoneInfoNotFoundError, ValueError, OSError):
+            raise ValueError("is not a time zone; allowed: an IANA name such as America/New_York") from None
         return value
 
     @field_validator("phone")
@@ -138,14 +141,24 @@ def load_practice(folder: Path, practice: str) -> Practice:
     if not _ID.match(practice):
         raise PracticeFileError("practice: is not an id; allowed: lower-case letters, digits, - and _")
     try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8-sig"))
+        text = path.read_text(encoding="utf-8-sig")
     except FileNotFoundError:
         known = ", ".join(practice_ids(folder)) or "none yet"
         raise PracticeFileError(f"{path}: there is no such practice file; practices here: {known}") from None
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+    except (OSError, UnicodeDecodeError):
+        raise PracticeFileError(f"{path}: is not readable text in UTF-8") from None
+    return _read(path, practice, text)
+
+
+@lru_cache(maxsize=64)
+def _read(path: Path, practice: str, text: str) -> Practice:
+    """Every step of a run asks for the practice; its text is read each time, but checked once."""
+    try:
+        content = yaml.safe_load(text)
+    except yaml.YAMLError as error:
         place = getattr(error, "problem_mark", None)
         line = f", line {place.line + 1}" if place else ""
-        raise PracticeFileError(f"{path}{line}: is not readable YAML in UTF-8") from None
+        raise PracticeFileError(f"{path}{line}: is not readable YAML") from None
     if not isinstance(content, dict):
         raise PracticeFileError(f"{path}: must be a mapping of keys, see practices/riverside.yaml")
     return _checked(path, practice, content)

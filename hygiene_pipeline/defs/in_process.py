@@ -14,6 +14,7 @@ import dagster as dg
 
 from hygiene_pipeline.failures import NightStoppedError, PracticeFileError
 from hygiene_pipeline.folders import Folders
+from hygiene_pipeline.night import open_night
 from hygiene_pipeline.practice import practice_ids
 
 _SHIPPED_SETTINGS = Path(__file__).parent.parent.parent / "dagster.yaml"
@@ -65,7 +66,7 @@ def run_job(
     is_thorough: bool = True,
     settle_seconds: float = 2.0,
 ) -> Outcome:
-    """Run a job for a practice; `is_thorough` adds border checks and descriptions of every column."""
+    """Run a job for a practice; `is_thorough` adds border checks, descriptions of every column, copies and the report."""
     if practice not in practice_ids(Folders().practices):
         known = ", ".join(practice_ids(Folders().practices)) or "none yet"
         raise PracticeFileError(f"practice: there is no file {practice}.yaml; practices here: {known}")
@@ -75,20 +76,30 @@ def run_job(
         "describe": is_thorough,
         "settle_seconds": settle_seconds,
     }
-    result = (
-        _definitions()
-        .resolve_job_def(job)
-        .execute_in_process(
-            partition_key=practice,
-            instance=instance,
-            raise_on_error=False,
-            run_config={
-                "resources": {"deployment": {"config": deployment}},
-                "loggers": {"console": {"config": {"log_level": "CRITICAL"}}},
-            },
+    # Steps open the warehouse themselves; held open here, it is attached once and not once a step.
+    with open_night(practice):
+        result = (
+            _definitions()
+            .resolve_job_def(job)
+            .execute_in_process(
+                partition_key=practice,
+                instance=instance,
+                raise_on_error=False,
+                asset_selection=None if is_thorough else _without_copies(),
+                run_config={
+                    "resources": {"deployment": {"config": deployment}},
+                    "loggers": {"console": {"config": {"log_level": "CRITICAL"}}},
+                },
+            )
         )
-    )
     return Outcome(run_id=result.run_id, success=result.success, problems=tuple(_problems(result)))
+
+
+@cache
+def _without_copies() -> list[dg.AssetKey]:
+    """Every asset but what readers take away: they would look at the last night's only."""
+    graph = _definitions().resolve_asset_graph()
+    return [key for key in graph.get_all_asset_keys() if graph.get(key).group_name not in ("published", "reports")]
 
 
 def _problems(result: dg.ExecuteInProcessResult) -> Iterator[str]:

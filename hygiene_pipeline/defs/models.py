@@ -79,7 +79,12 @@ def _layer(layer: str, models: dict[str, Model]) -> dg.AssetsDefinition:
         with deployment.night(context.partition_key) as night:
             for name in topological(models, wanted):
                 tell(f"{layer}: {own[name].table.replace('_', ' ')}")
-                built = build_model(night.warehouse.con, own[name], expectations=deployment.border_checks)
+                built = build_model(
+                    night.warehouse.con,
+                    own[name],
+                    expectations=deployment.border_checks,
+                    publish_comments=deployment.describe,
+                )
                 if built.published:
                     yield _materialized(night, own[name], built, is_described=deployment.describe)
                 yield from _evaluations(context, own[name], built)

@@ -148,18 +148,20 @@ def _people_tables(practice: Practice) -> dict[str, tuple[str, list[Row]]]:
             "visit_soon_days integer, seen_within_months integer, dormant_after_months integer",
             [(priorities.visit_soon_days, priorities.seen_within_months, priorities.dormant_after_months)],
         ),
-        "due": ("tier integer, days integer", sorted(priorities.due_days.items())),
+        "due": ("tier integer, days integer", [*sorted(priorities.due_days.items())]),
         "assignment": (
             "staleness_type varchar, role varchar, is_fallback boolean",
-            [(kind, role, False) for kind, role in assignment.roles.items()]
-            + [(kind, assignment.fallback, True) for kind in assignment.roles],
+            [
+                *((kind, role, False) for kind, role in assignment.roles.items()),
+                *((kind, assignment.fallback, True) for kind in assignment.roles),
+            ],
         ),
         "staff": (
             "staff_id varchar, role varchar, handles varchar, capacity_per_day integer",
             [
                 (person.id, person.role, handled, person.capacity_per_day)
                 for person in practice.staff
-                for handled in (person.handles or [None])
+                for handled in (*person.handles, *([] if person.handles else [None]))
             ],
         ),
         "staff_absence": (

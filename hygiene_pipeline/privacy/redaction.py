@@ -20,7 +20,7 @@ class redacted:
     """`with redacted(): …` lets HygieneError and the named `safe` kinds through and replaces every other exception."""
 
     def __init__(self, *safe: type[Exception]) -> None:
-        self._safe = (HygieneError, *safe)
+        self._safe: tuple[type[Exception], ...] = (HygieneError, *safe)
 
     def __enter__(self) -> None:
         """Nothing to do on the way in."""
