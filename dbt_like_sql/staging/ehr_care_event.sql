@@ -4,7 +4,10 @@ with state_version as (
         'CarePlan' as kind,
         id,
         status as event,
-        case when status = 'completed' then coalesce(period.end, period.start) else coalesce(period.start, created) end as happened,
+        case
+            when status = 'completed' then coalesce(period.end, period.start)
+            else coalesce(period.start, created)
+        end as happened,
         last_updated,
         extracted_at,
         take_seq,
@@ -61,7 +64,9 @@ resource_event as (
         owner.ehr_patient_id,
         concat_ws('/', owner.resource_type, owner.resource_id, mapping.care_status) as event_id,
         coalesce(
-            try_cast(case when length(state_version.happened) < 10 then left(state_version.happened || '-01-01', 10) else state_version.happened end as timestamptz),
+            try_cast(
+                case when length(state_version.happened) < 10 then left(state_version.happened || '-01-01', 10) else state_version.happened end as timestamptz
+            ),
             first_told.last_updated,
             first_told.received_at
         ) as event_at,
@@ -122,7 +127,7 @@ message_event as (
     select
         patient_of_mrn.ehr_patient_id,
         message.event_id,
-        case when message.kind = 'ADT^A03' then coalesce(message.discharged_at, message.event_at) else message.event_at end as event_at,
+        coalesce(case when message.kind = 'ADT^A03' then message.discharged_at end, message.event_at) as event_at,
         message.extracted_at as received_at,
         message.kind,
         mapping.care_status,

@@ -22,7 +22,9 @@ select distinct
     coding.code as code,
     coalesce(clinical_status, 'active') as clinical_status,
     coalesce(
-        try_cast(case when length(recorded) < 10 then left(recorded || '-01-01', 10) else recorded end as timestamptz),
+        try_cast(
+            case when length(recorded) < 10 then left(recorded || '-01-01', 10) else recorded end as timestamptz
+        ),
         last_updated
     ) as recorded_at,
 from latest

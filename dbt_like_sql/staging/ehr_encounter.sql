@@ -26,12 +26,19 @@ select
     latest.encounter_id,
     latest.status,
     latest.class,
-    try_cast(case when length(latest.started) < 10 then left(latest.started || '-01-01', 10) else latest.started end as timestamptz) as started_at,
-    try_cast(case when length(latest.ended) < 10 then left(latest.ended || '-01-01', 10) else latest.ended end as timestamptz) as ended_at,
+    try_cast(
+        case when length(latest.started) < 10 then left(latest.started || '-01-01', 10) else latest.started end as timestamptz
+    ) as started_at,
+    try_cast(
+        case when length(latest.ended) < 10 then left(latest.ended || '-01-01', 10) else latest.ended end as timestamptz
+    ) as ended_at,
     latest.discharge_disposition,
     coalesce(
         provider.npi,
-        case when latest.provider.identifier.system = 'http://hl7.org/fhir/sid/us-npi' then latest.provider.identifier.value end,
+        case
+            when latest.provider.identifier.system = 'http://hl7.org/fhir/sid/us-npi'
+                then latest.provider.identifier.value
+        end,
         nullif(regexp_extract(latest.provider.reference, 'us-npi(?:\||%7C)(\d{10})$', 1), '')
     ) as provider_npi,
 from latest

@@ -10,9 +10,11 @@ with latest as (
         link,
         last_updated,
         coalesce(
-            list_filter(identifier, lambda one: list_contains(list_transform(one.type.coding, lambda each: each.code), 'MR')
+            list_filter(identifier, lambda one:
+                list_contains(list_transform(one.type.coding, lambda each: each.code), 'MR')
                 and one.use is distinct from 'old')[1].value,
-            list_filter(identifier, lambda one: list_contains(list_transform(one.type.coding, lambda each: each.code), 'MR'))[1].value,
+            list_filter(identifier, lambda one:
+                list_contains(list_transform(one.type.coding, lambda each: each.code), 'MR'))[1].value,
             list_filter(identifier, lambda one: one.use = 'usual')[1].value,
             case when len(identifier) = 1 then identifier[1].value end
         ) as mrn,
@@ -65,7 +67,9 @@ event as (
 merge_said as (
     select
         id as ehr_patient_id,
-        regexp_extract(replaced_by_reference, '(?:Patient/|^urn:uuid:)([A-Za-z0-9\-.]{1,64})(?:/_history/.*)?$', 1) as replaced_by,
+        regexp_extract(
+            replaced_by_reference, '(?:Patient/|^urn:uuid:)([A-Za-z0-9\-.]{1,64})(?:/_history/.*)?$', 1
+        ) as replaced_by,
         1 as precedence,
         last_updated as said_at,
     from latest
@@ -157,14 +161,19 @@ described as (
         coalesce(latest.deceasedBoolean, false) or latest.deceasedDateTime is not null
             or coalesce(death_message.is_deceased, false) as is_deceased,
         coalesce(
-            try_cast(case when length(latest.deceasedDateTime) < 10 then left(latest.deceasedDateTime || '-01-01', 10) else latest.deceasedDateTime end as timestamptz),
+            try_cast(
+                case when length(latest.deceasedDateTime) < 10 then left(latest.deceasedDateTime || '-01-01', 10) else latest.deceasedDateTime end as timestamptz
+            ),
             case when death_message.is_deceased then death_message.deceased_at end
         ) as deceased_at,
         coalesce(latest.active, true) as is_active,
         merged.replaced_by,
         coalesce(
             provider.npi,
-            case when latest.practitioner.identifier.system = 'http://hl7.org/fhir/sid/us-npi' then latest.practitioner.identifier.value end,
+            case
+                when latest.practitioner.identifier.system = 'http://hl7.org/fhir/sid/us-npi'
+                    then latest.practitioner.identifier.value
+            end,
             nullif(regexp_extract(latest.practitioner.reference, 'us-npi(?:\||%7C)(\d{10})$', 1), '')
         ) as pcp_npi,
         latest.last_updated,
@@ -174,8 +183,10 @@ described as (
     left join merged on merged.ehr_patient_id = latest.id
     left join death_message on death_message.mrn = latest.mrn
     left join staging.ehr_provider as provider
-        on provider.resource_type = regexp_extract(latest.practitioner.reference, '(Practitioner(?:Role)?)/[A-Za-z0-9\-.]+', 1)
-        and provider.resource_id = regexp_extract(latest.practitioner.reference, 'Practitioner(?:Role)?/([A-Za-z0-9\-.]{1,64})', 1)
+        on provider.resource_type
+            = regexp_extract(latest.practitioner.reference, '(Practitioner(?:Role)?)/[A-Za-z0-9\-.]+', 1)
+        and provider.resource_id
+            = regexp_extract(latest.practitioner.reference, 'Practitioner(?:Role)?/([A-Za-z0-9\-.]{1,64})', 1)
 )
 
 select

@@ -26,7 +26,10 @@ role_npi as (
         practitioner_role.id,
         coalesce(
             practitioner.npi,
-            case when practitioner_role.logical.system = 'http://hl7.org/fhir/sid/us-npi' then practitioner_role.logical.value end,
+            case
+                when practitioner_role.logical.system = 'http://hl7.org/fhir/sid/us-npi'
+                    then practitioner_role.logical.value
+            end,
             nullif(regexp_extract(practitioner_role.reference, 'us-npi(?:\||%7C)(\d{10})$', 1), '')
         ) as npi,
     from practitioner_role

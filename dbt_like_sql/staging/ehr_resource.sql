@@ -1,6 +1,15 @@
 -- The latest version of every FHIR resource that belongs to a patient, and whose it is. One row per type and id.
 with referring as (
-    select 'Encounter' as resource_type, id, subject as patient, contained, last_updated, extracted_at, take_seq, source_line, row_hash
+    select
+        'Encounter' as resource_type,
+        id,
+        subject as patient,
+        contained,
+        last_updated,
+        extracted_at,
+        take_seq,
+        source_line,
+        row_hash,
     from raw.fhir_encounter
     union all
     select 'Condition', id, subject, contained, last_updated, extracted_at, take_seq, source_line, row_hash
@@ -62,10 +71,13 @@ spelt as (
         resource_type,
         id,
         patient.reference as reference,
-        nullif(regexp_extract(patient.reference, '(?:^|/)Patient/([A-Za-z0-9\-.]{1,64})(?:/_history/.*)?$', 1), '') as direct_id,
+        nullif(
+            regexp_extract(patient.reference, '(?:^|/)Patient/([A-Za-z0-9\-.]{1,64})(?:/_history/.*)?$', 1), ''
+        ) as direct_id,
         nullif(regexp_extract(patient.reference, '^urn:uuid:([A-Za-z0-9\-.]{1,64})$', 1), '') as urn_id,
         replace(replace(
-            nullif(regexp_extract(patient.reference, 'Patient\?identifier=([^&]+)', 1), ''), '%7C', '|'), '%7c', '|') as condition,
+            nullif(regexp_extract(patient.reference, 'Patient\?identifier=([^&]+)', 1), ''), '%7C', '|'
+        ), '%7c', '|') as condition,
         list_filter(contained, lambda one: patient.reference = '#' || one.id)[1] as inside,
         patient.identifier as logical,
         last_updated,

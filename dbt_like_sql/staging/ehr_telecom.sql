@@ -5,7 +5,8 @@ with patient_version as (
         telecom,
         last_updated,
         extracted_at,
-        list_filter(identifier, lambda one: list_contains(list_transform(one.type.coding, lambda each: each.code), 'MR'))[1].value as mrn,
+        list_filter(identifier, lambda one:
+            list_contains(list_transform(one.type.coding, lambda each: each.code), 'MR'))[1].value as mrn,
         row_number() over version as version_number,
         row_number() over version = count(*) over (partition by id) as is_latest,
     from raw.fhir_patient
@@ -50,7 +51,11 @@ stated as (
 
 -- The first version since which the patient has had the value without a break.
 missing_from as (
-    select current_value.ehr_patient_id, current_value.system, current_value.value_key, max(patient_version.version_number) as version_number
+    select
+        current_value.ehr_patient_id,
+        current_value.system,
+        current_value.value_key,
+        max(patient_version.version_number) as version_number,
     from (select distinct ehr_patient_id, system, value_key from stated where is_latest) as current_value
     inner join patient_version on patient_version.ehr_patient_id = current_value.ehr_patient_id
     left join stated
@@ -63,7 +68,11 @@ missing_from as (
 ),
 
 held_since as (
-    select stated.ehr_patient_id, stated.system, stated.value_key, arg_min_null(stated.last_updated, stated.version_number) as last_updated
+    select
+        stated.ehr_patient_id,
+        stated.system,
+        stated.value_key,
+        arg_min_null(stated.last_updated, stated.version_number) as last_updated,
     from stated
     left join missing_from
         on missing_from.ehr_patient_id = stated.ehr_patient_id
@@ -85,11 +94,15 @@ in_resource as (
         stated.e164,
         stated.value_key,
         coalesce(
-            try_cast(case when length(stated.period_start) < 10 then left(stated.period_start || '-01-01', 10) else stated.period_start end as timestamptz),
+            try_cast(
+                case when length(stated.period_start) < 10 then left(stated.period_start || '-01-01', 10) else stated.period_start end as timestamptz
+            ),
             held_since.last_updated
         ) as confirmed_at,
         coalesce(stated.use = 'old', false) or coalesce(
-            try_cast(case when length(stated.period_end) < 10 then left(stated.period_end || '-12-28', 10) else stated.period_end end as timestamptz)
+            try_cast(
+                case when length(stated.period_end) < 10 then left(stated.period_end || '-12-28', 10) else stated.period_end end as timestamptz
+            )
             < (select as_of from policy.clock),
             false
         ) as is_past,
@@ -116,7 +129,8 @@ message as (
         and ehr_event.event_at <= (select as_of from policy.clock)
         and ehr_event.event_at > coalesce(patient_version.last_updated, patient_version.extracted_at)
     qualify row_number() over (
-        partition by patient_version.ehr_patient_id order by ehr_event.event_at desc, ehr_event.take_seq desc, ehr_event.event_id desc
+        partition by patient_version.ehr_patient_id
+        order by ehr_event.event_at desc, ehr_event.take_seq desc, ehr_event.event_id desc
     ) = 1
 ),
 
@@ -126,7 +140,11 @@ in_message as (
         'ADT' as stated_by,
         spoken.position,
         spoken.one.system as system,
-        case when spoken.one.equipment = 'CP' then 'mobile' when spoken.one.use in ('WPN', 'BPN') then 'work' when spoken.one.use = 'PRN' then 'home' end as use,
+        case
+            when spoken.one.equipment = 'CP' then 'mobile'
+            when spoken.one.use in ('WPN', 'BPN') then 'work'
+            when spoken.one.use = 'PRN' then 'home'
+        end as use,
         null::bigint as rank,
         spoken.one.value as value_raw,
         phone_number.e164,
@@ -151,7 +169,9 @@ told_once as (
     select
         *,
         -- The resource knows since when; a message only repeats it.
-        row_number() over (partition by ehr_patient_id, system, value_key order by is_past, stated_by = 'ADT', position) as spelling,
+        row_number() over (
+            partition by ehr_patient_id, system, value_key order by is_past, stated_by = 'ADT', position
+        ) as spelling,
     from every_telecom
 )
 

@@ -11,7 +11,10 @@ from hygiene_pipeline.landing.fhir_schemas import PERIOD, TEXT, Element, Kind, S
 _DAY = r"\d{4}(-(0[1-9]|1[0-2])(-(0[1-9]|[12]\d|3[01]))?)?"
 _INSTANT = r"\d{4}-(0[1-9]|1[0-2])-(0[1-9]|[12]\d|3[01])T([01]\d|2[0-3]):[0-5]\d:([0-5]\d|60)(\.\d+)?(Z|[+-]\d\d:\d\d)"
 # The days that every month has.
-_PLAIN = r'"\d{4}-(0[1-9]|1[0-2])-(0[1-9]|1\d|2[0-8])(T([01]\d|2[0-3]):[0-5]\d:[0-5]\d(\.\d+)?(Z|[+-]\d\d:\d\d))?"'
+_PLAIN_DAY = r"\d{4}-(0[1-9]|1[0-2])-(0[1-9]|1\d|2[0-8])"
+_PLAIN_TIME = r"T([01]\d|2[0-3]):[0-5]\d:[0-5]\d(\.\d+)?(Z|[+-]\d\d:\d\d)"
+_PLAIN = f'"{_PLAIN_DAY}({_PLAIN_TIME})?"'
+_PLAIN_INSTANT = f'"{_PLAIN_DAY}{_PLAIN_TIME}"'
 _OPENING: dict[Kind, str] = {
     "id": '"',
     "code": '"',
@@ -23,6 +26,8 @@ _OPENING: dict[Kind, str] = {
 }
 # Names that FHIR gives to things of different types, so that the name alone proves nothing.
 _AMBIGUOUS = frozenset({"type", "code"})
+# Elements that have a test of their own, or of which no decision depends on a nested value.
+_UNTESTED = frozenset({"meta", "period", "class", "type", "extension", "contained"})
 
 
 def fault(resource: str, today: date) -> str:
@@ -38,7 +43,11 @@ def fault(resource: str, today: date) -> str:
 
 def is_suspicious(resource: str) -> str:
     """An expression over page `p`: whether some nested value has a type that its name does not go with."""
-    nested = [element for element in elements(resource) if not isinstance(element.shape, str)]
+    nested = [
+        element
+        for element in elements(resource)
+        if not isinstance(element.shape, str) and element.name not in _UNTESTED
+    ]
     texts = ", ".join(f'p."{element.name}"' for element in nested)
     return f"regexp_matches(concat({texts}), '{_wrong_leaf([element.shape for element in nested])}')"
 
@@ -66,7 +75,9 @@ def _cases(element: Element) -> list[tuple[str, str]]:
         cases.append((f"{is_odd} and ({' or '.join(ends)})", f"{element.name}|invalid_date"))
     if element.name == "meta":
         last_updated = _impossible(f"({column} -> '$.lastUpdated')", "instant")
-        cases.append((f"contains({column}, '\"lastUpdated\":') and {last_updated}", "meta.lastUpdated|invalid_date"))
+        is_given = f"""contains({column}, '"lastUpdated":')"""
+        is_odd = f"""not regexp_matches({column}, '"lastUpdated":{_PLAIN_INSTANT}')"""
+        cases.append((f"{is_given} and {is_odd} and {last_updated}", "meta.lastUpdated|invalid_date"))
     return cases
 
 

@@ -106,24 +106,22 @@ def test_a_patient_is_described_by_its_official_name_and_home_address(staging: S
     )
 
 
-@pytest.mark.parametrize(
-    ("telecom", "expected"),
-    [
-        pytest.param(
-            [phone("617-253-0001", use="home"), phone("617-253-0002", use="mobile")], "+16172530002", id="mobile"
-        ),
-        pytest.param([phone("617-253-0001", rank=1), phone("617-253-0002", use="mobile")], "+16172530001", id="rank"),
-        pytest.param([phone("617-253-0001", use="old"), phone("617-253-0002")], "+16172530002", id="not an old one"),
-        pytest.param([phone("12"), phone("617-253-0002")], "+16172530002", id="a valid one first"),
-        pytest.param(
-            [phone("617-253-0001", period={"end": "2025"}), phone("617-253-0002")], "+16172530002", id="in force"
-        ),
-        pytest.param([{"system": "fax", "value": "617-253-0001"}], None, id="no fax"),
-    ],
-)
-def test_the_preferred_phone(staging: Staging, telecom: list[dict[str, Any]], expected: str | None) -> None:
-    staging.desk.fhir(ndjson(patient("p1", telecom=telecom)))
-    assert staging.build().one("select phone from staging.ehr_patient") == expected
+PREFERRED: dict[str, tuple[list[dict[str, Any]], str | None]] = {
+    "mobile": ([phone("617-253-0001", use="home"), phone("617-253-0002", use="mobile")], "+16172530002"),
+    "rank": ([phone("617-253-0001", rank=1), phone("617-253-0002", use="mobile")], "+16172530001"),
+    "not-an-old-one": ([phone("617-253-0001", use="old"), phone("617-253-0002")], "+16172530002"),
+    "a-valid-one-first": ([phone("12"), phone("617-253-0002")], "+16172530002"),
+    "in-force": ([phone("617-253-0001", period={"end": "2025"}), phone("617-253-0002")], "+16172530002"),
+    "no-fax": ([{"system": "fax", "value": "617-253-0001"}], None),
+}
+
+
+def test_the_preferred_phone(staging: Staging) -> None:
+    staging.desk.fhir(ndjson(*(patient(case, telecom=telecom) for case, (telecom, _) in PREFERRED.items())))
+    rows = staging.build().bed.rows("select ehr_patient_id, phone from staging.ehr_patient")
+    assert {row["ehr_patient_id"]: row["phone"] for row in rows} == {
+        case: expected for case, (_, expected) in PREFERRED.items()
+    }
 
 
 def test_a_phone_is_confirmed_by_the_version_that_first_carried_it(staging: Staging) -> None:
@@ -149,89 +147,58 @@ def test_a_later_registration_message_brings_the_new_phone(staging: Staging) -> 
     assert found == ("+16172530001", datetime(2026, 2, 1, 17, tzinfo=UTC))
 
 
-@pytest.mark.parametrize(
-    "reference",
-    [
-        "Patient/p1",
-        "Patient/p1/_history/2",
-        "https://ehr.example.org/fhir/Patient/p1",
-        "urn:uuid:p1",
-        "Patient?identifier=urn:hospital|MRN1",
-        "Patient?identifier=urn:hospital%7CMRN1",
-        "#inside",
-    ],
-)
-def test_every_spelling_of_a_reference_leads_to_the_patient(staging: Staging, reference: str) -> None:
+REFERENCES = [
+    "Patient/p1",
+    "Patient/p1/_history/2",
+    "https://ehr.example.org/fhir/Patient/p1",
+    "urn:uuid:p1",
+    "Patient?identifier=urn:hospital|MRN1",
+    "Patient?identifier=urn:hospital%7CMRN1",
+    "#inside",
+]
+
+
+def test_every_spelling_of_a_reference_leads_to_the_patient(staging: Staging) -> None:
     inside = [{"resourceType": "Patient", "id": "inside", "identifier": [mrn("MRN1")]}]
-    carried = plan("active", reference, contained=inside, period={"start": "2026-01-01"})
-    staging.desk.fhir(ndjson(patient("p1", identifier=[mrn("MRN1")]), patient("p2", identifier=[mrn("MRN2")]), carried))
-    assert staging.build().one("select ehr_patient_id, care_status from staging.ehr_care_event") == ("p1", "active")
+    plans = [
+        {**plan("active", reference, contained=inside), "id": f"c{number}"}
+        for number, reference in enumerate(REFERENCES)
+    ]
+    staging.desk.fhir(ndjson(patient("p1", identifier=[mrn("MRN1")]), patient("p2", identifier=[mrn("MRN2")]), *plans))
+    rows = staging.build().bed.rows("select ehr_patient_id from staging.ehr_care_event")
+    assert [row["ehr_patient_id"] for row in rows] == ["p1"] * len(REFERENCES)
 
 
-@pytest.mark.parametrize(
-    ("resource", "expected"),
-    [
-        pytest.param(plan("completed", period={"end": "2026-01-05"}), "completed", id="a completed plan"),
-        pytest.param(plan("revoked"), None, id="a revoked plan"),
-        pytest.param(
-            {"resourceType": "EpisodeOfCare", "id": "x", "status": "finished", "patient": {"reference": "Patient/p1"}},
-            "completed",
-            id="a finished episode",
-        ),
-        pytest.param(
-            {
-                "resourceType": "ServiceRequest",
-                "id": "x",
-                "status": "active",
-                "intent": "order",
-                "category": [{"coding": [{"system": "http://snomed.info/sct", "code": "3457005"}]}],
-                "subject": {"reference": "Patient/p1"},
-            },
-            "referred",
-            id="a referral",
-        ),
-        pytest.param(
-            {
-                "resourceType": "ServiceRequest",
-                "id": "x",
-                "status": "active",
-                "intent": "order",
-                "category": [{"coding": [{"system": "http://snomed.info/sct", "code": "108252007"}]}],
-                "subject": {"reference": "Patient/p1"},
-            },
-            None,
-            id="a laboratory order",
-        ),
-        pytest.param(
-            {
-                "resourceType": "Encounter",
-                "id": "x",
-                "status": "finished",
-                "class": {"code": "IMP"},
-                "subject": {"reference": "Patient/p1"},
-                "hospitalization": {"dischargeDisposition": {"coding": [{"code": "home"}]}},
-            },
-            "discharged",
-            id="a discharge",
-        ),
-        pytest.param(
-            {
-                "resourceType": "Encounter",
-                "id": "x",
-                "status": "finished",
-                "class": {"code": "AMB"},
-                "subject": {"reference": "Patient/p1"},
-            },
-            None,
-            id="an ordinary visit",
-        ),
-        pytest.param(patient("p1", deceasedDateTime="2026-01-05T10:00:00Z"), "deceased", id="a death"),
-    ],
-)
-def test_the_policy_says_what_is_an_event(staging: Staging, resource: dict[str, Any], expected: str | None) -> None:
-    staging.desk.fhir(ndjson(resource))
-    found = [row["care_status"] for row in staging.build().bed.rows("select care_status from staging.ehr_care_event")]
-    assert found == ([expected] if expected else [])
+def of_patient(resource_type: str, own_id: str, status: str, **more: Any) -> dict[str, Any]:
+    owner = "patient" if resource_type == "EpisodeOfCare" else "subject"
+    return {"resourceType": resource_type, "id": own_id, "status": status, owner: {"reference": "Patient/p1"}, **more}
+
+
+def category(code: str) -> dict[str, Any]:
+    return {"intent": "order", "category": [{"coding": [{"system": "http://snomed.info/sct", "code": code}]}]}
+
+
+AT_HOME = {"dischargeDisposition": {"coding": [{"code": "home"}]}}
+EVENTS: list[tuple[dict[str, Any], str | None]] = [
+    (of_patient("CarePlan", "completed-plan", "completed", intent="plan"), "completed"),
+    (of_patient("CarePlan", "revoked-plan", "revoked", intent="plan"), None),
+    (of_patient("EpisodeOfCare", "running-episode", "active"), "active"),
+    (of_patient("EpisodeOfCare", "finished-episode", "finished"), "completed"),
+    (of_patient("ServiceRequest", "referral", "active", **category("3457005")), "referred"),
+    (of_patient("ServiceRequest", "laboratory-order", "active", **category("108252007")), None),
+    (of_patient("Encounter", "stay", "finished", **{"class": {"code": "IMP"}}, hospitalization=AT_HOME), "discharged"),
+    (of_patient("Encounter", "ordinary-visit", "finished", **{"class": {"code": "AMB"}}), None),
+    (patient("p1", deceasedDateTime="2026-01-05T10:00:00Z"), "deceased"),
+    (patient("p2", deceasedBoolean=False), None),
+]
+
+
+def test_the_policy_says_what_is_an_event(staging: Staging) -> None:
+    staging.desk.fhir(ndjson(*(resource for resource, _ in EVENTS)))
+    rows = staging.build().bed.rows("select evidence_ref, care_status from staging.ehr_care_event")
+    assert {row["evidence_ref"]: row["care_status"] for row in rows} == {
+        f"{resource['resourceType']}/{resource['id']}": status for resource, status in EVENTS if status
+    }
 
 
 def test_an_event_keeps_its_id_and_time_of_receipt_when_the_resource_is_edited(staging: Staging) -> None:
