@@ -12,9 +12,11 @@ typed as (
     union all select phone, extracted_at from raw.crm_contacts
     union all select alternate_phone, extracted_at from raw.crm_contacts
     union all select point.value, extracted_at
-        from (select unnest(telecom) as point, extracted_at from raw.fhir_patient) where point.system in ('phone', 'sms')
+        from (select unnest(telecom) as point, extracted_at from raw.fhir_patient)
+        where point.system in ('phone', 'sms')
     union all select point.value, extracted_at
-        from (select unnest(phones) as point, extracted_at from raw.ehr_event) where point.system in ('phone', 'sms')
+        from (select unnest(phones) as point, extracted_at from raw.ehr_event)
+        where point.system in ('phone', 'sms')
     union all select phone, extracted_at from raw.phone_lookups
     union all select value, extracted_at from raw.replies where kind in ('confirm_phone', 'change_phone')
 )
