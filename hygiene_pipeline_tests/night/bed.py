@@ -26,7 +26,8 @@ from hygiene_pipeline.night import open_night
 from hygiene_pipeline_tests.night.systems import Systems
 
 PRACTICE = "riverside"
-SCHEMAS = "raw quarantine staging identity reconciled hygiene sync metrics quality history policy".split()
+_SCHEMAS = "raw quarantine staging identity reconciled hygiene sync metrics quality history policy"
+SCHEMAS = tuple(_SCHEMAS.split())
 FIRST = "2026-03-02T07:00:00+00:00"
 SECOND = "2026-03-03T07:00:00+00:00"
 THIRD = "2026-03-04T07:00:00+00:00"

@@ -9,24 +9,31 @@ from typing import Any
 Row = dict[str, Any]
 Resource = dict[str, Any]
 
-PATIENTS = (
+
+def _columns(names: str) -> tuple[str, ...]:
+    return tuple(names.split())
+
+
+PATIENTS = _columns(
     "pm_patient_id mrn first_name last_name birth_date sex phone email address_line city state postal_code"
     " referring_provider_npi last_updated"
-).split()
-COVERAGE = "pm_patient_id payer_id payer_name member_id plan_name effective_date termination_date last_updated".split()
-APPOINTMENTS = "appointment_id pm_patient_id provider_npi booked_at scheduled_at status visit_type location".split()
-NETWORK = "npi name specialty organization status effective_date end_date".split()
-CONTACTS = (
+)
+COVERAGE = _columns(
+    "pm_patient_id payer_id payer_name member_id plan_name effective_date termination_date last_updated"
+)
+APPOINTMENTS = _columns("appointment_id pm_patient_id provider_npi booked_at scheduled_at status visit_type location")
+NETWORK = _columns("npi name specialty organization status effective_date end_date")
+CONTACTS = _columns(
     "contact_id mrn first_name last_name birth_date sex phone alternate_phone email address_line city state"
     " postal_code insurance_payer_id insurance_payer insurance_member_id insurance_status care_status segments"
     " referring_provider_npi last_phone_verified preferred_channel sms_opt_out email_opt_out call_opt_out owner"
     " is_active last_modified"
-).split()
-INTERACTIONS = (
-    "interaction_id contact_id occurred_at channel direction kind outcome staff topic resolved_at score".split()
 )
-LOOKUPS = "phone checked_at valid line_type line_status reassigned provider".split()
-ANSWERS = "check_id pm_patient_id payer_id member_id checked_at result message".split()
+INTERACTIONS = _columns(
+    "interaction_id contact_id occurred_at channel direction kind outcome staff topic resolved_at score"
+)
+LOOKUPS = _columns("phone checked_at valid line_type line_status reassigned provider")
+ANSWERS = _columns("check_id pm_patient_id payer_id member_id checked_at result message")
 
 _CODES = "http://terminology.hl7.org/CodeSystem/"
 _X12_ANSWERS = {

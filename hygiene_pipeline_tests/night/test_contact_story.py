@@ -1,6 +1,5 @@
-"""What becomes of a contact over four nights: found stale, corrected in the CRM, healed, closed; or left to a person."""
+"""What becomes of a contact, night by night: found stale, corrected, healed and closed; or left to a person."""
 
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -54,7 +53,7 @@ class Story:
 
 
 @pytest.fixture(scope="module")
-def story(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Story]:
+def story(tmp_path_factory: pytest.TempPathFactory) -> Story:
     story = Story(TinyPractice(tmp_path_factory.mktemp("story")))
     people(story.bed)
     story.bed.deliver()
@@ -73,7 +72,7 @@ def story(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Story]:
     story.bed.use_crm(APPLY)
     story.night("second, for real", SECOND)
     story.night("third", THIRD)
-    yield story
+    return story
 
 
 def people(bed: TinyPractice) -> None:
@@ -155,7 +154,10 @@ WRITTEN = {
     "that coverage must be verified": ("C04", {"insurance_status": ("active", "verify_required")}),
     "that coverage lapsed": ("C05", {"insurance_status": ("active", "lapsed")}),
     "the PM's member id": ("C14", {"insurance_member_id": ("ZZZ-1", "ACM0014")}),
-    "the discharge, which ends outreach": ("C06", {"care_status": ("active", "discharged"), "segments": ("diabetes", "")}),
+    "the discharge, which ends outreach": (
+        "C06",
+        {"care_status": ("active", "discharged"), "segments": ("diabetes", "")},
+    ),
     "the completion": ("C13", {"care_status": ("active", "completed"), "segments": ("diabetes", "")}),
     "the death": ("C07", {"care_status": ("active", "deceased"), "segments": ("diabetes", "")}),
     "the opt-out that came by reply": ("C08", {"sms_opt_out": ("false", "true")}),

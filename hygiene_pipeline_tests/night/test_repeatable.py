@@ -1,6 +1,5 @@
-"""The same inputs and the same `as_of` give the same rows, byte for byte; a replay shows a past night and writes nothing."""
+"""The same inputs and `as_of` give the same rows, byte for byte; a replay shows a past night and writes nothing."""
 
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 import pytest
@@ -71,7 +70,7 @@ def the_next_day(bed: TinyPractice) -> None:
 
 
 @pytest.fixture(scope="module")
-def runs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Runs]:
+def runs(tmp_path_factory: pytest.TempPathFactory) -> Runs:
     runs = Runs(practice(TinyPractice(tmp_path_factory.mktemp("repeated"))))
     runs.bed.deliver()
     runs.night("first", FIRST)
@@ -81,7 +80,7 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Runs]:
     runs.night("second", SECOND)
     runs.night("first, replayed", FIRST)
     runs.night("second again", SECOND)
-    yield runs
+    return runs
 
 
 def test_the_same_night_twice_gives_the_same_tables(runs: Runs) -> None:

@@ -1,6 +1,6 @@
 """A source that fell silent stops the night: nothing is healed, nothing is written, and the next good night goes on."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import datetime, timedelta
 
 import pytest
@@ -58,7 +58,7 @@ SPOILT: dict[str, dict[str, Spoil]] = {
 
 
 @pytest.fixture(scope="module")
-def bed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TinyPractice]:
+def bed(tmp_path_factory: pytest.TempPathFactory) -> TinyPractice:
     bed = TinyPractice(tmp_path_factory.mktemp("volume"), crm="{kind: files, sync: apply}", people=PEOPLE)
     for number in range(1, PEOPLE):
         bed.systems.patients[f"P{number:02}"].update(phone=phone_of(number, generation=2))
@@ -66,7 +66,7 @@ def bed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TinyPractice]:
     bed.deliver()
     bed.night(FIRST)
     assert bed.rows("select count(*) as found from hygiene.issue") == [{"found": PEOPLE - 1}]
-    yield bed
+    return bed
 
 
 @pytest.fixture(scope="module")
