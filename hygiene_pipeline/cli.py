@@ -1,6 +1,6 @@
 """The command line: thin words over what the package does. User errors are one line, never a traceback."""
 
-import os
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -10,15 +10,18 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
+from rich.text import Text
 
-from hygiene_pipeline.doctor import examine
+from hygiene_pipeline.doctor import Finding, examine
 from hygiene_pipeline.failures import HygieneError, PermanentError
 from hygiene_pipeline.folders import Folders
 from hygiene_pipeline.practice import load_practice
 from hygiene_pipeline.progress import listening
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
-_out = Console()
+# What goes into a file or a pipe is not cut at the 80 columns of a terminal that is not there.
+_PIPED_WIDTH = 140
+_out = Console(width=None if sys.stdout.isatty() else _PIPED_WIDTH)
 _err = Console(stderr=True)
 
 PracticeOption = Annotated[str, typer.Option("--practice", help="The practice: the name of its file.")]
@@ -29,7 +32,8 @@ def _one_line_errors() -> Iterator[None]:
     try:
         yield
     except HygieneError as error:
-        _err.print(f"[red]error[/red] {error}", soft_wrap=True, highlight=False)
+        # As text: what a message quotes from a file may look like markup.
+        _err.print(Text.assemble(("error", "red"), " ", str(error)), soft_wrap=True)
         raise typer.Exit(1) from None
 
 
@@ -77,10 +81,11 @@ def demo(
     seed: Annotated[int, typer.Option()] = 20260105,
 ) -> None:
     """Live through the demo practice's first days, every night run for real, and print its scorecard."""
-    from hygiene_pipeline.demo.story import live
     from hygiene_pipeline.defs.in_process import night_runner
+    from hygiene_pipeline.demo.story import live
 
     with _one_line_errors():
+        load_practice(Folders().practices, practice)
         with _bar("nights", days + 1) as step, night_runner(practice) as run_night:
             live(practice, patients=patients, days=days, seed=seed, run_night=run_night, on_night=step)
         _print_scorecard(practice)
@@ -101,18 +106,17 @@ def doctor(practice: PracticeOption) -> None:
     is_fatal = False
     with _one_line_errors():
         for finding in examine(practice):
-            mark = (
-                "[green]ok[/green]"
-                if finding.is_fine
-                else "[red]no[/red]"
-                if finding.is_fatal
-                else "[yellow]--[/yellow]"
-            )
+            table.add_row(_mark(finding), finding.subject, Text(finding.told))
             is_fatal = is_fatal or (finding.is_fatal and not finding.is_fine)
-            table.add_row(mark, finding.subject, finding.told)
     _out.print(table)
     if is_fatal:
         raise typer.Exit(1)
+
+
+def _mark(finding: Finding) -> Text:
+    if finding.is_fine:
+        return Text("ok", style="green")
+    return Text("no", style="red") if finding.is_fatal else Text("--", style="yellow")
 
 
 def _instant(text: str) -> datetime:
@@ -151,9 +155,20 @@ def _print_scorecard(practice: str) -> None:
     from hygiene_pipeline.night import open_night
     from hygiene_pipeline.scorecard import read_scorecard, render
 
+    folders = Folders()
+    load_practice(folders.practices, practice)
+    # Looking makes no warehouse and no key.
+    if not folders.of(practice).warehouse.exists():
+        raise _not_measured(practice)
     with open_night(practice) as night:
         card = read_scorecard(night.warehouse.con, detectors=scores_of(night.folders))
+    if not card.nights:
+        raise _not_measured(practice)
     _out.print(render(card))
+
+
+def _not_measured(practice: str) -> PermanentError:
+    return PermanentError(f"{practice}: no night has been measured yet; run hygiene run --practice {practice}")
 
 
 def _print_places(practice: str) -> None:
@@ -163,7 +178,5 @@ def _print_places(practice: str) -> None:
     _out.print("UI         make ui, then open http://127.0.0.1:3000")
 
 
-def main() -> None:
-    """Entry point of the console script."""
-    os.environ.setdefault("COLUMNS", "140")
+if __name__ == "__main__":
     app()

@@ -1,4 +1,4 @@
-"""Whether tonight's run of a practice could do its work: file, keys, warehouse, landing, CRM, people. Changes nothing."""
+"""Whether tonight's run of a practice could do its work: file, keys, warehouse, landing, CRM, people."""
 
 import sqlite3
 from collections.abc import Callable, Iterator

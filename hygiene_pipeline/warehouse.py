@@ -35,6 +35,7 @@ SCHEMAS = (
 _EXTENSIONS = Path(__file__).parent.parent / ".venv" / "duckdb_extensions"
 _FIRST_WAIT_SECONDS = 0.05
 _LONGEST_WAIT_SECONDS = 2.0
+_SMALL_BYTES = 256 * 1024 * 1024
 
 
 def connect_memory(*, spill: Path | None = None) -> duckdb.DuckDBPyConnection:
@@ -143,6 +144,9 @@ def _enter(path: Path, key: str, wait_seconds: float) -> Warehouse:
     path.parent.mkdir(parents=True, exist_ok=True)
     con = _opened.memory = _opened.memory or connect_memory()
     con.execute(f"set temp_directory = {_literal(str(path.parent / 'spill'))}")
+    # On a small practice a second thread costs more than it brings. A new file is about to be filled: all of them.
+    is_small = path.exists() and path.stat().st_size < _SMALL_BYTES
+    con.execute(f"set threads = {1 if is_small else os.cpu_count() or 1}")
     _attach_when_free(con, path, key, wait_seconds)
     con.execute("use warehouse")
     present = {

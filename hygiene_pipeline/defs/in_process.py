@@ -66,7 +66,7 @@ def run_job(
     is_thorough: bool = True,
     settle_seconds: float = 2.0,
 ) -> Outcome:
-    """Run a job for a practice; `is_thorough` adds border checks, descriptions of every column, copies and the report."""
+    """Run a job for a practice; `is_thorough` adds border checks and descriptions of every column."""
     if practice not in practice_ids(Folders().practices):
         known = ", ".join(practice_ids(Folders().practices)) or "none yet"
         raise PracticeFileError(f"practice: there is no file {practice}.yaml; practices here: {known}")
@@ -85,7 +85,6 @@ def run_job(
                 partition_key=practice,
                 instance=instance,
                 raise_on_error=False,
-                asset_selection=None if is_thorough else _without_copies(),
                 run_config={
                     "resources": {"deployment": {"config": deployment}},
                     "loggers": {"console": {"config": {"log_level": "CRITICAL"}}},
@@ -93,13 +92,6 @@ def run_job(
             )
         )
     return Outcome(run_id=result.run_id, success=result.success, problems=tuple(_problems(result)))
-
-
-@cache
-def _without_copies() -> list[dg.AssetKey]:
-    """Every asset but what readers take away: they would look at the last night's only."""
-    graph = _definitions().resolve_asset_graph()
-    return [key for key in graph.get_all_asset_keys() if graph.get(key).group_name not in ("published", "reports")]
 
 
 def _problems(result: dg.ExecuteInProcessResult) -> Iterator[str]:
@@ -124,7 +116,7 @@ def night_runner(practice: str) -> Iterator[Callable[[datetime, bool], None]]:
 
         def run_night(as_of: datetime, is_looked_at: bool) -> None:
             outcome = run_job(
-                "nightly",
+                "nightly" if is_looked_at else "bare_night",
                 practice,
                 as_of=as_of,
                 instance=recorded if is_looked_at else unrecorded,

@@ -25,11 +25,26 @@ nightly = dg.define_asset_job(
     selection=dg.AssetSelection.all(),
     description="The whole night: take what arrived, find what is stale, correct it, queue the rest, publish, measure.",
 )
+bare_night = dg.define_asset_job(
+    "bare_night",
+    selection=dg.AssetSelection.assets(
+        "sync/crm_change",
+        "sync/message",
+        "sync/phone_lookups_due",
+        "hygiene/issue",
+        "metrics/benchmark",
+        "metrics/roi",
+    )
+    .upstream()
+    .without_checks(),
+    description="What the next day hangs on, and no more: the nights of a simulation that nobody looks at."
+    " Blocking tests still stop it; their results are kept in the warehouse and not as events.",
+)
 referring_providers = dg.define_asset_job(
     "referring_providers",
     selection=dg.AssetSelection.assets("policy/tables")
     | (dg.AssetSelection.assets("hygiene/referral_review", "hygiene/audit_sample").upstream()),
-    description="Check referring providers against the network, and draw a sample of records for a person to audit.",
+    description="Check referring providers against the network, and draw a sample for a person to audit.",
 )
 scorecard = dg.define_asset_job(
     "scorecard",

@@ -1,10 +1,10 @@
 """Phone numbers: what people typed, normalised once a text; and which numbers shall be looked up next."""
 
 import dagster as dg
-from hygiene_pipeline.phone.request_file import write_request_file
 
 from hygiene_pipeline.defs.partitions import OWNERS, WAREHOUSE_POOL, practices
 from hygiene_pipeline.defs.resources import Deployment
+from hygiene_pipeline.phone.request_file import write_request_file
 from hygiene_pipeline.phone.texts import normalise_every_text
 from hygiene_pipeline.progress import tell
 

@@ -21,6 +21,7 @@ from hygiene_pipeline.demo import (
 from hygiene_pipeline.demo.behaviour_patients import Inbox
 from hygiene_pipeline.demo.behaviour_staff import CrmStore, Office, WorkItem
 from hygiene_pipeline.demo.clock import Clock
+from hygiene_pipeline.demo.phones import Lookup
 from hygiene_pipeline.demo.truth import Truth
 from hygiene_pipeline.demo.world import News, World, build_world
 
@@ -54,6 +55,7 @@ class Simulation:
     day: int = -1
     inbox: Inbox = field(default_factory=Inbox)
     office: Office = field(default_factory=Office)
+    answered: bytes = b""
 
     @property
     def clock(self) -> Clock:
@@ -105,9 +107,7 @@ class Simulation:
         contacts = self.contacts()
         outbox = self.folder / "outbox"
         self.inbox.receive(world, outbox, contacts, lived)
-        lookups = emit_phone.requested(
-            world, outbox / "phone_lookups_due.csv", world.clock.midnight(lived) + dt.timedelta(hours=6)
-        )
+        lookups = self._carrier_answers(outbox / "phone_lookups_due.csv", lived)
         for happen in HAPPENINGS:
             happen(world, lived)
         self._type_into_crm()
@@ -124,6 +124,14 @@ class Simulation:
         if not self.clock.is_workday(day):
             return 0
         return self.office.work(self.world, self.crm, self.contacts(), items, day=day, capacities=capacities)
+
+    def _carrier_answers(self, request: Path, lived: int) -> list[Lookup]:
+        """A request file is answered once, the morning after it was left; one that nobody renewed was answered."""
+        content = request.read_bytes() if request.exists() else b""
+        if content == self.answered:
+            return []
+        self.answered = content
+        return emit_phone.requested(self.world, request, self.clock.midnight(lived) + dt.timedelta(hours=6))
 
     def _drop(self) -> None:
         world, day = self.world, self.day

@@ -24,6 +24,7 @@ from hygiene_pipeline.scorecard_records import Detector
 
 RunNight = Callable[[datetime, bool], None]
 _MARK = "simulation.json"
+_FIRST_NIGHTS, _LAST_NIGHTS, _THIRD = 7, 14, 3
 _FIELDS = ("phone", "insurance", "care", "referring_provider")
 _DETECTOR_OF = {
     "last_phone_verified": "phone",
@@ -48,7 +49,7 @@ class Plot:
 def live(
     practice: str, *, patients: int, days: int, seed: int, run_night: RunNight, on_night: Callable[[str], None]
 ) -> None:
-    """Simulate `days` days after day 0 and run every night; a story that was lived to its end runs its last night again.
+    """Simulate `days` days after day 0 and run the nights of `nights_of`; a finished story runs its last night again.
 
     `run_night` gets the night's as_of and whether it is one that people will look at: the first and the last.
     """
@@ -63,18 +64,30 @@ def live(
     simulation = simulate(
         landing=own.landing, data=Folders().data, practice=practice, patients=patients, days=days, seed=seed
     )
+    nights = nights_of(days)
     kept = []
     for day in range(days + 1):
         if day:
             simulation.advance(day)
-        contacts = list(simulation.contacts().values())
-        as_of = simulation.clock.as_of(day).astimezone(UTC)
-        run_night(as_of, day in (0, days))
-        kept.append(_score(practice, simulation, contacts, as_of))
+        if day in nights:
+            contacts = list(simulation.contacts().values())
+            as_of = simulation.clock.as_of(day).astimezone(UTC)
+            run_night(as_of, day in (0, days))
+            kept.append(_score(practice, simulation, contacts, as_of))
         _staff_work(practice, simulation, day)
         on_night(f"day {day}")
     _write(own.root / "truth" / "scores.json", kept)
     _write(own.root / _MARK, {**asdict(plot), "is_finished": True})
+
+
+def nights_of(days: int) -> frozenset[int]:
+    """The days whose night is run: all of the first week and of the last two, every third in between, and the middle.
+
+    Two weeks are the window of the sync lag, so every event that is measured met a pipeline that ran every night. What
+    happens on a day without a night is taken by the next one, as after an outage.
+    """
+    first, last = range(_FIRST_NIGHTS), range(max(0, days - _LAST_NIGHTS), days + 1)
+    return frozenset(day for day in (*first, *last, *range(0, days, _THIRD), days // 2) if day <= days)
 
 
 def simulate_only(practice: str, *, patients: int, days: int, seed: int, on_day: Callable[[str], None]) -> None:

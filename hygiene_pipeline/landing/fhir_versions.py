@@ -22,12 +22,18 @@ _PROVENANCE = """last_updated timestamptz, source_file varchar, source_line bigi
 
 
 def create_tables(con: duckdb.DuckDBPyConnection) -> None:
-    """One raw table a resource type, and one for the types that nothing reads."""
+    """One raw table a resource type, and one for the types that nothing reads; what exists is not parsed again."""
+    found = con.execute(
+        """select 'raw.' || table_name from duckdb_tables()
+           where schema_name = 'raw' and database_name = current_database()"""
+    ).fetchall()
+    existing = {str(row[0]) for row in found}
     for name, kept in [(table_name(resource), elements(resource)) for resource in RESOURCES] + [
         (OTHER, _OTHER_COLUMNS)
     ]:
-        columns = ", ".join(f'"{column.name}" {column.duckdb_type}' for column in kept)
-        con.execute(f"create table if not exists {name} ({columns}, {_PROVENANCE})")
+        if name not in existing:
+            columns = ", ".join(f'"{column.name}" {column.duckdb_type}' for column in kept)
+            con.execute(f"create table {name} ({columns}, {_PROVENANCE})")
 
 
 def find_new(con: duckdb.DuckDBPyConnection, resource: str) -> int:

@@ -1,6 +1,7 @@
 """The expectations that a published database must meet before it takes the old one's place."""
 
 from pathlib import Path
+from typing import Any
 
 import duckdb
 
@@ -30,7 +31,7 @@ def meet_expectations(role_name: str, con: duckdb.DuckDBPyConnection, role: Role
 
 
 def _run(
-    con: duckdb.DuckDBPyConnection, role_name: str, table: str, expectations: list[dict[str, dict[str, object]]]
+    con: duckdb.DuckDBPyConnection, role_name: str, table: str, expectations: list[dict[str, dict[str, Any]]]
 ) -> tuple[TestResult, ...]:
     relation = f"published.{table}"
     types = described(con, relation)
@@ -38,8 +39,8 @@ def _run(
         ModelTest(
             name=f"{name}_{number}",
             type=name,
-            column=None,
-            arguments=arguments,
+            column=arguments.get("column"),
+            arguments={key: value for key, value in arguments.items() if key != "column"},
             severity="error",
             where=None,
         )
