@@ -1,0 +1,172 @@
+"""The doctor finds what would stop tonight's run, names the way out, and changes nothing."""
+
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+import yaml
+from typer.testing import CliRunner
+
+from hygiene_pipeline.cli import app
+from hygiene_pipeline.crm.embedded import EmbeddedCrm
+from hygiene_pipeline.doctor import Finding, examine
+from hygiene_pipeline.folders import Folders, PracticeFolders
+from hygiene_pipeline.privacy.keys import WAREHOUSE, key_for
+from hygiene_pipeline.warehouse import open_warehouse
+
+SHIPPED = Path(__file__).parent.parent / "practices" / "riverside.yaml"
+
+
+@pytest.fixture
+def own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> PracticeFolders:
+    """The folders of a practice that has its file and nothing else."""
+    (tmp_path / "practices").mkdir()
+    (tmp_path / "practices" / "riverside.yaml").write_bytes(SHIPPED.read_bytes())
+    for name in ("practices", "data", "keys"):
+        monkeypatch.setenv(f"HYGIENE_{name.upper()}", str(tmp_path / name))
+    return Folders().of("riverside")
+
+
+def found(subject: str) -> Finding:
+    (finding,) = (each for each in examine("riverside") if each.subject == subject)
+    return finding
+
+
+def put_contacts(own: PracticeFolders) -> None:
+    path = own.landing / "crm" / "contacts.csv"
+    path.parent.mkdir(parents=True)
+    path.write_text("contact_id\nc1\n")
+
+
+def make_warehouse(own: PracticeFolders) -> Path:
+    """An empty encrypted warehouse; returns the file of its key."""
+    keys = Folders().keys
+    with open_warehouse(own.warehouse, key=key_for(keys, "riverside", WAREHOUSE)):
+        pass
+    return keys / "riverside" / f"{WAREHOUSE}.key"
+
+
+def test_a_fresh_folder_lacks_contacts_only(own: PracticeFolders) -> None:
+    stops = [finding for finding in examine("riverside") if finding.is_fatal and not finding.is_fine]
+    assert [(finding.subject, finding.told) for finding in stops] == [
+        ("crm", "embedded, empty: put contacts.csv into landing/crm")
+    ]
+    assert found("warehouse").told == "none yet: made by the first run"
+    assert "HYGIENE_KEY_RIVERSIDE_WAREHOUSE" in found("key warehouse").told
+
+
+def test_looking_makes_no_folder_no_key_and_no_warehouse(own: PracticeFolders) -> None:
+    list(examine("riverside"))
+    assert not own.root.exists()
+    assert not Folders().keys.exists()
+
+
+def test_contacts_are_all_that_a_first_night_needs(own: PracticeFolders) -> None:
+    put_contacts(own)
+    assert all(finding.is_fine for finding in examine("riverside") if finding.is_fatal)
+    assert found("crm").told == "embedded, to be seeded"
+    assert found("landing crm/contacts.csv").told == "1 files"
+
+
+def test_extracts_of_a_file_crm_are_needed(own: PracticeFolders) -> None:
+    path = Folders().practices / "riverside.yaml"
+    path.write_text(yaml.safe_dump({**yaml.safe_load(path.read_text()), "crm": {"kind": "files"}}))
+    finding = found("landing crm/contacts.csv")
+    assert finding.is_fatal
+    assert not finding.is_fine
+    assert found("crm").told == "files, sync dry_run"
+
+
+def test_a_warehouse_that_its_key_opens_is_fine(own: PracticeFolders) -> None:
+    make_warehouse(own)
+    assert found("key warehouse").told == "found"
+    assert found("warehouse").told == "opens with its key"
+
+
+def test_a_lost_key_is_told_and_not_made_anew(own: PracticeFolders) -> None:
+    key = make_warehouse(own)
+    key.unlink()
+    finding = found("warehouse")
+    assert not finding.is_fine
+    assert "its key is missing; restore riverside/warehouse.key" in finding.told
+    assert not key.exists()
+
+
+@pytest.mark.parametrize(
+    ("content", "subject", "told"),
+    [
+        pytest.param("0" * 64, "warehouse", "the key does not open it", id="another key"),
+        pytest.param("", "key warehouse", "is empty", id="an empty key file"),
+        pytest.param("clé", "key warehouse", "cannot be read", id="no key at all"),
+    ],
+)
+def test_a_damaged_key_is_told(own: PracticeFolders, content: str, subject: str, told: str) -> None:
+    make_warehouse(own).write_text(content, encoding="latin-1")
+    finding = found(subject)
+    assert not finding.is_fine
+    assert told in finding.told
+    assert "restore the key file" in finding.told
+
+
+def test_a_key_in_the_environment_is_found(own: PracticeFolders, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HYGIENE_KEY_RIVERSIDE_ANALYST", "ab" * 32)
+    assert found("key analyst").told == "found"
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        pytest.param(b"not a database, for more than the sixteen bytes of its magic word", id="another file"),
+        pytest.param(b"", id="an empty file"),
+    ],
+)
+def test_an_unreadable_crm_is_told(own: PracticeFolders, content: bytes) -> None:
+    own.root.mkdir(parents=True)
+    own.crm.write_bytes(content)
+    finding = found("crm")
+    assert finding.is_fatal
+    assert not finding.is_fine
+    assert "cannot be read" in finding.told
+    assert "restore it from a backup" in finding.told
+
+
+def test_a_crm_says_how_many_contacts_it_has(own: PracticeFolders) -> None:
+    own.root.mkdir(parents=True)
+    with closing(EmbeddedCrm(own.crm)) as crm:
+        crm.seed([{"contact_id": "c1"}, {"contact_id": "c2"}])
+    assert found("crm").told == "embedded, 2 contacts, sync apply"
+
+
+def test_a_kind_that_nobody_handles_goes_to_the_fallback(own: PracticeFolders) -> None:
+    path = Folders().practices / "riverside.yaml"
+    content = yaml.safe_load(path.read_text())
+    content["staff"] = [person for person in content["staff"] if person["role"] in ("billing", "practice_manager")]
+    path.write_text(yaml.safe_dump(content))
+    finding = found("people for phone")
+    assert finding.is_fine
+    assert finding.told == "nobody handles phone: it goes to practice_manager"
+    content["staff"] = [person for person in content["staff"] if person["role"] == "billing"]
+    path.write_text(yaml.safe_dump(content))
+    assert not found("people for phone").is_fine
+    assert found("people for insurance").told == "billing-1"
+
+
+def test_a_wrong_practice_file_ends_the_examination(own: PracticeFolders) -> None:
+    (Folders().practices / "riverside.yaml").write_text("practice: riverside\n")
+    (finding,) = examine("riverside")
+    assert finding.subject == "practice file"
+    assert not finding.is_fine
+    assert "timezone: is missing" in finding.told
+
+
+@pytest.mark.parametrize(
+    ("is_ready", "status"), [pytest.param(True, 0, id="ready"), pytest.param(False, 1, id="not ready")]
+)
+def test_the_command_ends_with_0_only_if_tonight_would_work(own: PracticeFolders, is_ready: bool, status: int) -> None:
+    if is_ready:
+        put_contacts(own)
+    result = CliRunner().invoke(app, ["doctor", "--practice", "riverside"])
+    assert result.exit_code == status
+    assert "Riverside Primary Care" in result.stdout
+    marks = {line.split()[0] for line in result.stdout.splitlines()[1:]}
+    assert marks == ({"ok", "--"} if is_ready else {"ok", "--", "no"})
