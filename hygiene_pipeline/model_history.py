@@ -14,6 +14,9 @@ from hygiene_pipeline.sql_models import HISTORY, Model, external_dependencies, t
 
 Types = dict[str, str]
 
+_MOVES_BY_ITSELF = "last_seen"
+"""Changes every night a row is found again; storing the row for that alone would store every open row every night."""
+
 _ROUNDS = 5
 """A type may depend on a type in another history; more rounds than this are never needed in earnest."""
 
@@ -75,15 +78,16 @@ def keep_history(con: duckdb.DuckDBPyConnection, model: Model, source: str, type
         if column not in known:
             con.execute(f"alter table {table} add column {quoted(column)} {kind}")
     columns = ", ".join(quoted(column) for column in types)
-    grain = ", ".join(quoted(column) for column in model.grain) or "true"
+    compared = ", ".join(quoted(column) for column in types if column != _MOVES_BY_ITSELF)
+    grain = ", ".join(quoted(column) for column in model.grain or types)
     con.execute(
         f"delete from {table} where as_of = (select as_of from policy.clock);"
         f"insert into {table} by name "
-        f"select (select as_of from policy.clock) as as_of, * from ("
-        f"  select {columns} from {source} except all"
-        f"  select {columns} from (select {columns} from {table} where as_of < (select as_of from policy.clock)"
+        f"select (select as_of from policy.clock) as as_of, {columns} from {source} semi join ("
+        f"  select {compared} from {source} except"
+        f"  select {compared} from (select {columns} from {table} where as_of < (select as_of from policy.clock)"
         f"  qualify row_number() over (partition by {grain} order by as_of desc) = 1)"
-        f") order by {grain}"
+        f") as news using ({grain}) order by {grain}"
     )
 
 
