@@ -2,18 +2,24 @@
 
 import dagster as dg
 
+from hygiene_pipeline.landing.sources import SOURCES
+
 EVENT_SOURCES = {
     "eligibility": ("raw/pm_eligibility",),
     "ehr_events": ("raw/ehr_event",),
     "replies": ("raw/replies",),
 }
+# Sound resources of a FHIR notification go to the tables of the bulk export, whose files are left to the night.
+_ALSO_FED = {"ehr_events": [f"raw/{table.name}" for table in SOURCES["ehr"] if table.place == "ehr"]}
 _WRITTEN = dg.AssetSelection.assets("sync/crm_change", "sync/message")
 
 
-def _event_selection(*sources: str) -> dg.AssetSelection:
+def _event_selection(source: str) -> dg.AssetSelection:
     """What arrived, what follows from it, and no table that neither the arrival nor the write-back needs."""
-    arrived = dg.AssetSelection.assets(*sources, "raw/crm_contacts")
-    return dg.AssetSelection.assets("policy/tables") | (arrived.downstream() & _WRITTEN.upstream()) | _issues()
+    taken = dg.AssetSelection.assets(*EVENT_SOURCES[source], "raw/crm_contacts")
+    fed = taken | dg.AssetSelection.assets(*_ALSO_FED.get(source, []))
+    follows = (fed.downstream() & _WRITTEN.upstream()) - dg.AssetSelection.groups("raw")
+    return dg.AssetSelection.assets("policy/tables") | taken | follows | _issues()
 
 
 def _issues() -> dg.AssetSelection:
@@ -54,7 +60,7 @@ scorecard = dg.define_asset_job(
 eligibility_event, ehr_event, reply_event = (
     dg.define_asset_job(
         name,
-        selection=_event_selection(*EVENT_SOURCES[source]),
+        selection=_event_selection(source),
         description=f"What arrived in {source}, what follows from it, and the write-back to the CRM.",
     )
     for name, source in (
