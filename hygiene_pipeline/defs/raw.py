@@ -6,6 +6,7 @@ import dagster as dg
 
 from hygiene_pipeline.defs.partitions import OWNERS, WAREHOUSE_POOL, practices
 from hygiene_pipeline.defs.resources import Deployment
+from hygiene_pipeline.failures import NightStoppedError
 from hygiene_pipeline.landing.crm_extract import extract_contacts
 from hygiene_pipeline.landing.sources import SOURCES, RawTable
 from hygiene_pipeline.landing.take import Taken, is_replay, take
@@ -59,7 +60,12 @@ def _asset(source: str, tables: Sequence[RawTable]) -> dg.AssetsDefinition:
                 yield _result(night, table, taken.get(table.place))
         for table in chosen:
             if dg.AssetCheckKey(dg.AssetKey(["raw", table.name]), _CHECK) in context.selected_asset_check_keys:
-                yield _check(table, volumes.get(table.place), context.partition_key)
+                volume = volumes.pop(table.place, None)
+                yield _check(table, volume, context.partition_key)
+        # In a run that was started without its checks, nothing else would stop it.
+        for volume in volumes.values():
+            if not volume.passed:
+                raise NightStoppedError(f"{volume.place}: {volume.reason}")
 
     return source_asset
 
