@@ -1,0 +1,149 @@
+"""Events between nights: a run touches what follows from what arrived, corrects the CRM, and is asked for once."""
+
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import dagster as dg
+import pytest
+
+from hygiene_pipeline.defs.sensors import ehr_event_arrived, eligibility_arrived, reply_arrived
+from hygiene_pipeline_tests.night import formats
+from hygiene_pipeline_tests.night.bed import FIRST, PRACTICE, TinyPractice
+from hygiene_pipeline_tests.night.systems import PAYER, phone_of
+
+BOOKKEEPING = ("raw.landing_file", "raw.delivery", "history.night")
+ARRIVALS = {
+    "ehr_event": ("2026-03-02T15:00:00+00:00", "raw/ehr_event", ehr_event_arrived),
+    "eligibility_event": ("2026-03-02T16:00:00+00:00", "raw/pm_eligibility", eligibility_arrived),
+    "reply_event": ("2026-03-02T17:00:00+00:00", "raw/replies", reply_arrived),
+}
+WRITTEN = {
+    "ehr_event": {
+        ("C01", "care_status", "discharged"),
+        ("C01", "segments", None),
+        ("C04", "care_status", "completed"),
+        ("C04", "segments", None),
+    },
+    "eligibility_event": {("C02", "insurance_status", "verify_required")},
+    "reply_event": {
+        ("C03", "phone", phone_of(3, generation=2)),
+        ("C03", "last_phone_verified", "2026-03-02T16:30:00Z"),
+    },
+}
+
+
+@dataclass
+class Run:
+    """What a run of an event job left behind."""
+
+    materialized: set[str]
+    touched: set[str]
+    written: set[tuple[str, str, str | None]]
+
+
+def arrivals() -> dict[str, dict[str, bytes]]:
+    answer = {
+        **PAYER, "check_id": "K99", "member_id": "ACM0002", "result": "inactive", "stamp": "20260302T1030",
+    }  # fmt: skip
+    reply = {
+        "contact_id": "C03", "received_at": "2026-03-02T16:30:00Z", "channel": "sms", "kind": "change_phone",
+        "value": phone_of(3, generation=2),
+    }  # fmt: skip
+    discharge = formats.discharge("M01", stamp="20260302093000-0500", control="A1")
+    plan = formats.care_plan("CP99", "E04", "completed", start="2026-01-05T15:00:00Z", end="2026-03-02T14:00:00Z")
+    return {
+        "ehr_event": {"ehr_events/noon.hl7": discharge.encode(), "ehr_events/plan.json": formats.ndjson_bytes([plan])},
+        "eligibility_event": {"pm/eligibility/noon.271": formats.x12_271([answer], control=99).encode()},
+        "reply_event": {"replies/noon.ndjson": formats.ndjson_bytes([reply])},
+    }
+
+
+@pytest.fixture(scope="module")
+def bed(tmp_path_factory: pytest.TempPathFactory) -> TinyPractice:
+    bed = TinyPractice(tmp_path_factory.mktemp("events"), people=4)
+    bed.deliver()
+    bed.night(FIRST)
+    return bed
+
+
+@pytest.fixture(scope="module")
+def runs(bed: TinyPractice) -> Iterator[dict[str, Run]]:
+    found = {}
+    with dg.DagsterInstance.ephemeral() as instance:
+        for job, (as_of, *_) in ARRIVALS.items():
+            tables, log = bed.tables(), len(bed.crm_log())
+            bed.write(arrivals()[job])
+            outcome = bed.run(as_of, job=job, instance=instance)
+            assert outcome.success, outcome.problems
+            events = instance.all_logs(outcome.run_id, of_type=dg.DagsterEventType.ASSET_MATERIALIZATION)
+            found[job] = Run(
+                materialized={
+                    event.dagster_event.asset_key.to_user_string()
+                    for event in events
+                    if event.dagster_event and event.dagster_event.asset_key
+                },
+                touched={name for name, rows in bed.tables().items() if tables.get(name) != rows},
+                written={(row["contact_id"], row["field"], row["after_value"]) for row in bed.crm_log()[log:]},
+            )
+        yield found
+
+
+@pytest.mark.parametrize("job", ARRIVALS)
+def test_corrects_the_crm_at_once(runs: dict[str, Run], job: str) -> None:
+    assert runs[job].written == WRITTEN[job]
+
+
+@pytest.mark.parametrize("job", ARRIVALS)
+def test_takes_its_own_source_and_the_crm(runs: dict[str, Run], job: str) -> None:
+    raw = {asset for asset in runs[job].materialized if asset.startswith("raw/")}
+    assert raw == {ARRIVALS[job][1], "raw/crm_contacts"}
+
+
+@pytest.mark.parametrize("job", ARRIVALS)
+def test_leaves_measures_copies_and_reports_to_the_night(runs: dict[str, Run], job: str) -> None:
+    groups = {asset.partition("/")[0] for asset in runs[job].materialized}
+    assert groups == {"policy", "raw", "staging", "identity", "reconciled", "hygiene", "sync"}
+
+
+@pytest.mark.parametrize("job", ARRIVALS)
+def test_touches_no_table_beside_its_assets_and_the_books(runs: dict[str, Run], job: str) -> None:
+    made = {asset.replace("/", ".") for asset in runs[job].materialized}
+    others = {
+        table
+        for table in runs[job].touched - made
+        if not table.startswith(("policy.", "quality.", "history.", "raw.fhir_")) and table not in BOOKKEEPING
+    }
+    assert not others
+
+
+@pytest.mark.parametrize("job", ARRIVALS)
+def test_keeps_the_queue_in_step(runs: dict[str, Run], job: str) -> None:
+    assert "hygiene/issue" in runs[job].materialized
+
+
+@pytest.mark.parametrize("job", ARRIVALS)
+def test_a_tick_asks_once_for_a_settled_file(tmp_path_factory: pytest.TempPathFactory, job: str) -> None:
+    bed = TinyPractice(tmp_path_factory.mktemp("ticks"))
+    sensor = ARRIVALS[job][2]
+    cursor = None
+
+    def tick() -> list[dg.RunRequest]:
+        nonlocal cursor
+        with bed.environment(), dg.DagsterInstance.ephemeral() as instance:
+            result = sensor(dg.build_sensor_context(instance=instance, cursor=cursor))
+        cursor = result.cursor
+        return list(result.run_requests or [])
+
+    assert tick() == []
+    name, content = next(iter(arrivals()[job].items()))
+    path = bed.folders.landing / name
+    bed.write({name: content[:40]})
+    assert tick() == [], "still being written"
+    bed.write({name: content})
+    os.utime(path, (path.stat().st_mtime - 60,) * 2)
+    [request] = tick()
+    assert (request.partition_key, request.run_key is not None) == (PRACTICE, True)
+    assert tick() == []
+    assert path.name not in str(cursor)
+    assert path.name not in str(request)
