@@ -4,7 +4,7 @@ import logging
 import os
 import shutil
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cache
@@ -112,17 +112,19 @@ def _problems(result: dg.ExecuteInProcessResult) -> Iterator[str]:
 @contextmanager
 def night_runner(practice: str) -> Iterator[Callable[[datetime, bool], None]]:
     """A function that runs a night of a practice; only nights that people will look at are recorded for the UI."""
-    with recorded_runs() as recorded, unrecorded_runs() as unrecorded:
+    with recorded_runs() as recorded:
 
         def run_night(as_of: datetime, is_looked_at: bool) -> None:
-            outcome = run_job(
-                "nightly" if is_looked_at else "bare_night",
-                practice,
-                as_of=as_of,
-                instance=recorded if is_looked_at else unrecorded,
-                is_thorough=is_looked_at,
-                settle_seconds=0,
-            )
+            # Each other night has an instance of its own: what it would remember of the one before only slows it down.
+            with nullcontext(recorded) if is_looked_at else unrecorded_runs() as instance:
+                outcome = run_job(
+                    "nightly" if is_looked_at else "bare_night",
+                    practice,
+                    as_of=as_of,
+                    instance=instance,
+                    is_thorough=is_looked_at,
+                    settle_seconds=0,
+                )
             if not outcome.success:
                 raise NightStoppedError("\n".join(outcome.problems) or f"run {outcome.run_id} failed")
 

@@ -24,7 +24,7 @@ from hygiene_pipeline.scorecard_records import Detector
 
 RunNight = Callable[[datetime, bool], None]
 _MARK = "simulation.json"
-_FIRST_NIGHTS, _LAST_NIGHTS, _THIRD = 7, 14, 3
+_FIRST_NIGHTS, _LAST_DAYS, _EVERY = 5, 10, 5
 _FIELDS = ("phone", "insurance", "care", "referring_provider")
 _DETECTOR_OF = {
     "last_phone_verified": "phone",
@@ -81,13 +81,13 @@ def live(
 
 
 def nights_of(days: int) -> frozenset[int]:
-    """The days whose night is run: all of the first week and of the last two, every third in between, and the middle.
+    """The days whose night is run: the first five, the last eleven, and every fifth in between.
 
-    Two weeks are the window of the sync lag, so every event that is measured met a pipeline that ran every night. What
-    happens on a day without a night is taken by the next one, as after an outage.
+    The demo practice measures its sync lag over the last ten days, so every event that is measured met a pipeline that
+    ran every night. What happens on a day without a night is taken by the next one, as after an outage.
     """
-    first, last = range(_FIRST_NIGHTS), range(max(0, days - _LAST_NIGHTS), days + 1)
-    return frozenset(day for day in (*first, *last, *range(0, days, _THIRD), days // 2) if day <= days)
+    first, last = range(_FIRST_NIGHTS), range(max(0, days - _LAST_DAYS), days + 1)
+    return frozenset(day for day in (*first, *last, *range(0, days, _EVERY)) if day <= days)
 
 
 def simulate_only(practice: str, *, patients: int, days: int, seed: int, on_day: Callable[[str], None]) -> None:
