@@ -80,7 +80,7 @@ def demo(
     days: Annotated[int, typer.Option(min=1, max=3650)] = 60,
     seed: Annotated[int, typer.Option()] = 20260105,
 ) -> None:
-    """Live through the demo practice's first days, every night run for real, and print its scorecard."""
+    """Live through the demo practice's days, its nights run for real, and print its scorecard."""
     from hygiene_pipeline.defs.in_process import night_runner
     from hygiene_pipeline.demo.story import live
 

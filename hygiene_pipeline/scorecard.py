@@ -60,8 +60,12 @@ def read_scorecard(
 
 
 def _spread(measured: Sequence[datetime]) -> list[datetime]:
-    """First, middle and last, each once."""
-    return sorted({measured[0], measured[len(measured) // 2], measured[-1]}) if measured else []
+    """First, last, and the one nearest to the middle of the time between, each once."""
+    if not measured:
+        return []
+    first, last = measured[0], measured[-1]
+    middle = first + (last - first) / 2
+    return sorted({first, min(measured, key=lambda night: abs(night - middle)), last})
 
 
 def _night(con: duckdb.DuckDBPyConnection, as_of: datetime, *, first: datetime, zone: ZoneInfo) -> Night:
@@ -253,7 +257,14 @@ def _work(lines: Sequence[QueueLine], tiers: Sequence[int]) -> list[str]:
 def _detectors(detectors: Sequence[Detector]) -> Table:
     interval = "95 % interval"
     table = _table(
-        "Detectors against the planted truth", "", "precision", interval, "recall", interval, "unseen", "harm"
+        "Detectors against the planted truth, all nights run",
+        "",
+        "precision",
+        interval,
+        "recall of what a source shows",
+        interval,
+        "recall of everything",
+        "harm",
     )
     for each in detectors:
         table.add_row(
@@ -262,7 +273,7 @@ def _detectors(detectors: Sequence[Detector]) -> Table:
             _interval(each.true_positives, each.flagged),
             share(each.recall),
             _interval(each.true_positives, each.showable),
-            f"{each.unseen:,}",
+            share(each.recall_of_everything),
             Text(f"{each.harm:,}", style="red" if each.harm else "green"),
         )
     return table

@@ -116,6 +116,12 @@ class Detector:
         """Share found of what was stale and some source had shown; None if there was nothing."""
         return self.true_positives / self.showable if self.showable else None
 
+    @property
+    def recall_of_everything(self) -> float | None:
+        """Share found of what was stale, shown by a source or not; None if there was nothing."""
+        stale = self.true_positives + self.false_negatives
+        return self.true_positives / stale if stale else None
+
 
 @dataclass(frozen=True, kw_only=True)
 class Scorecard:

@@ -106,7 +106,7 @@ def _problems(result: dg.ExecuteInProcessResult) -> Iterator[str]:
         while error is not None and error.cause is not None:
             error = error.cause
         if error is not None:
-            yield error.message.strip().rpartition("Error: ")[2].splitlines()[0]
+            yield error.message.strip().partition("Error: ")[2].splitlines()[0]
 
 
 @contextmanager

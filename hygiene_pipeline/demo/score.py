@@ -153,11 +153,32 @@ def _phone_evidence(row: Row, truth: Truth, as_of: dt.datetime, shared: frozense
     verdict = truth.verdict_on(e164(number), as_of)
     if verdict == "not" or (verdict == "landline" and _texts(row)):
         return True
+    since = _stood_by(row, truth, as_of)
+    stated = _stated(truth, contact_id, as_of)
+    against = [at for value, at in stated if value != e164(number)]
+    own = [at for value, at in stated if value == e164(number)]
+    return bool(against) and max(against) > max([*since, *own], default=min(against) - dt.timedelta(1))
+
+
+def _stood_by(row: Row, truth: Truth, as_of: dt.datetime) -> list[dt.datetime]:
+    """When the CRM's number was verified there, and when the desk typed it: what is older says nothing against it."""
+    typed = next(iter(truth.shown(row["contact_id"] or "", "typed_phone", as_of)), None)
+    is_this = typed is not None and typed.value == e164(digits_of(row["phone"]))
     verified = _instant(row["last_phone_verified"])
-    latest = next(iter(truth.shown(contact_id, "phone", as_of)), None)
-    if latest is None or latest.value == e164(number):
-        return False
-    return verified is None or latest.confirmed_at > verified
+    return [at for at in (verified, typed.confirmed_at if typed and is_this else None) if at is not None]
+
+
+def _stated(truth: Truth, contact_id: str, as_of: dt.datetime) -> list[tuple[str, dt.datetime]]:
+    """The number that each system states, and since when without a break: a reader sees no more than that."""
+    stated: dict[str, tuple[str, dt.datetime]] = {}
+    broken: set[str] = set()
+    for each in truth.shown(contact_id, "phone", as_of):
+        value, _ = stated.setdefault(each.source, (each.value, each.confirmed_at))
+        if each.value != value:
+            broken.add(each.source)
+        elif each.source not in broken:
+            stated[each.source] = (value, each.confirmed_at)
+    return list(stated.values())
 
 
 def _insurance_deviates(row: Row, policy: str) -> bool:

@@ -21,8 +21,8 @@ from hygiene_pipeline.demo import (
 from hygiene_pipeline.demo.behaviour_patients import Inbox
 from hygiene_pipeline.demo.behaviour_staff import CrmStore, Office, WorkItem
 from hygiene_pipeline.demo.clock import Clock
-from hygiene_pipeline.demo.phones import Lookup
-from hygiene_pipeline.demo.truth import Truth
+from hygiene_pipeline.demo.phones import Lookup, digits_of, e164
+from hygiene_pipeline.demo.truth import Evidence, Truth
 from hygiene_pipeline.demo.world import News, World, build_world
 
 START = dt.date(2026, 1, 5)
@@ -170,6 +170,7 @@ class Simulation:
 
     def _type_into_crm(self) -> None:
         for edit in sorted(self.world.desk, key=lambda each: (each.at, each.contact_id)):
+            self._note_typed(edit.contact_id, edit.changes.get("phone"), edit.at)
             if self.crm is None:
                 row = self.world.contacts.setdefault(edit.contact_id, {})
                 row.update(edit.changes, last_modified=self.clock.text(edit.at))
@@ -178,6 +179,17 @@ class Simulation:
             else:
                 self.crm.edit(edit.contact_id, edit.changes, editor=edit.editor, at=edit.at)
         self.world.desk.clear()
+
+    def _note_typed(self, contact_id: str, phone: str | None, at: dt.datetime) -> None:
+        """What is typed later than a system's word is newer, so that word is no evidence against it."""
+        if phone:
+            value = e164(digits_of(phone))
+            self.truth.show(
+                Evidence(
+                    contact_id=contact_id, detector="typed_phone", verdict="is", value=value,
+                    confirmed_at=at, known_at=at, source="crm",
+                )
+            )  # fmt: skip
 
 
 def simulate(

@@ -5,7 +5,7 @@ The nights are real: `run_night` is whatever runs the nightly job. Only the scor
 
 import json
 import shutil
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
@@ -26,6 +26,7 @@ RunNight = Callable[[datetime, bool], None]
 _MARK = "simulation.json"
 _FIRST_NIGHTS, _LAST_DAYS, _EVERY = 5, 10, 5
 _FIELDS = ("phone", "insurance", "care", "referring_provider")
+_COUNTS = ("true_positives", "false_positives", "false_negatives", "unseen")
 _DETECTOR_OF = {
     "last_phone_verified": "phone",
     "insurance_payer_id": "insurance",
@@ -110,12 +111,16 @@ def simulate_only(practice: str, *, patients: int, days: int, seed: int, on_day:
 
 
 def scores_of(own: PracticeFolders) -> list[Detector]:
-    """What each detector scored in the last night, with the harm of all nights; empty if nothing was simulated."""
+    """What each detector scored over all nights that were run; empty if nothing was simulated."""
     nights = _scores(own)
-    if not nights:
-        return []
     harm = Counter(field for night in nights for field in night["harmed"])
-    return [Detector(**last, harm=harm[last["detector"]]) for last in nights[-1]["detectors"]]
+    counts: dict[str, Counter[str]] = defaultdict(Counter)
+    for night in nights:
+        for each in night["detectors"]:
+            counts[each["detector"]].update({name: each[name] for name in _COUNTS})
+    return [Detector(detector=name, **count, harm=harm.pop(name, 0)) for name, count in counts.items()] + [
+        Detector(detector=name, **dict.fromkeys(_COUNTS, 0), harm=harmed) for name, harmed in sorted(harm.items())
+    ]
 
 
 def _start_over(own: PracticeFolders, plot: Plot) -> None:
