@@ -262,6 +262,22 @@ def test_no_file_holds(pattern: re.Pattern[str]) -> None:
     assert not found, offenders(found)
 
 
+@pytest.mark.parametrize(
+    ("pattern", "halves"),
+    [
+        pytest.param(UNFINISHED, ("# TO", "DO: later"), id="a mark"),
+        pytest.param(OF_ONE_MACHINE, ("open('/ho", "me/ann/file')"), id="a path"),
+        pytest.param(OF_ONE_MACHINE, ("--index-url ", "https://example.org"), id="an index"),
+        pytest.param(OF_ITS_MAKING, ("see issue ", "#12"), id="a number of a tracker"),
+        pytest.param(SQL_CLOCK, ("select ", "now()"), id="a clock"),
+        pytest.param(SQL_CLOCK, ("where day < ", "Current_Date"), id="today"),
+    ],
+)
+def test_a_pattern_finds_what_it_is_for(pattern: re.Pattern[str], halves: tuple[str, str]) -> None:
+    # In halves, so that the rule does not find its own example.
+    assert pattern.search("".join(halves))
+
+
 def test_the_locked_packages_name_no_index() -> None:
     for path in ("requirements.lock", "requirements-bootstrap.lock"):
         assert not OF_ONE_MACHINE.search(text_of(path)), path
