@@ -19,7 +19,7 @@ $(VENV)/.installed: requirements.lock requirements-bootstrap.lock pyproject.toml
 	@$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation --editable .
 	@touch $@
 
-run: setup ## simulate the demo practice for 60 days, night by night, and print its scorecard
+run: setup ## simulate the demo practice for 60 days, run its nights, and print its scorecard
 	@$(BIN)/hygiene demo --practice $(PRACTICE)
 
 test: setup ## ruff, mypy, dg check defs and every test

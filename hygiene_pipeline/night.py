@@ -9,6 +9,7 @@ from pathlib import Path
 
 from hygiene_pipeline import model_quality
 from hygiene_pipeline.clock import Clock, read_clock
+from hygiene_pipeline.failures import KeyProblemError
 from hygiene_pipeline.folders import Folders, PracticeFolders
 from hygiene_pipeline.landing import ehr_events, eligibility, fhir_ndjson, ledger, replies, tabular, volume
 from hygiene_pipeline.model_build import BlockingTestFailedError, ModelFailedError
@@ -16,7 +17,7 @@ from hygiene_pipeline.model_contracts import ContractError
 from hygiene_pipeline.model_history import ensure_histories
 from hygiene_pipeline.policies.tables import write_policy_tables
 from hygiene_pipeline.practice import Practice, load_practice
-from hygiene_pipeline.privacy.keys import WAREHOUSE, key_for
+from hygiene_pipeline.privacy.keys import WAREHOUSE, environment_name, find_key, key_for
 from hygiene_pipeline.privacy.redaction import redacted
 from hygiene_pipeline.sql_models import Model, load_models
 from hygiene_pipeline.sync import tables as sync_tables
@@ -56,12 +57,20 @@ def open_night(practice: str, *, wait_seconds: float = 120.0) -> Iterator[Night]
     folders = Folders()
     loaded = load_practice(folders.practices, practice)
     own = folders.of(practice)
-    key = key_for(folders.keys, practice, WAREHOUSE)
+    key = _warehouse_key(folders, own, practice)
     with (
         open_warehouse(own.warehouse, key=key, wait_seconds=wait_seconds) as warehouse,
         redacted(ContractError, BlockingTestFailedError, ModelFailedError),
     ):
         yield Night(practice=loaded, folders=own, keys=folders.keys, warehouse=warehouse)
+
+
+def _warehouse_key(folders: Folders, own: PracticeFolders, practice: str) -> str:
+    """A key is made for a new warehouse only: a new one beside an old warehouse would hide that its own is lost."""
+    if own.warehouse.exists() and find_key(folders.keys, practice, WAREHOUSE) is None:
+        name = environment_name(practice, WAREHOUSE)
+        raise KeyProblemError(f"{own.warehouse}: its key is missing; restore {practice}/{WAREHOUSE}.key or set {name}")
+    return key_for(folders.keys, practice, WAREHOUSE)
 
 
 def begin(night: Night, *, as_of: datetime) -> dict[str, int]:

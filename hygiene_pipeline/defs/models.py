@@ -12,12 +12,11 @@ import dagster as dg
 from hygiene_pipeline import night as nights
 from hygiene_pipeline.defs.partitions import OWNERS, WAREHOUSE_POOL, practices
 from hygiene_pipeline.defs.resources import Deployment
+from hygiene_pipeline.lineage_store import kept_lineage
 from hygiene_pipeline.model_build import Built, build_model
-from hygiene_pipeline.model_history import column_types
 from hygiene_pipeline.model_tests import TestResult
 from hygiene_pipeline.night import Night
 from hygiene_pipeline.progress import tell
-from hygiene_pipeline.sql_lineage import column_lineage
 from hygiene_pipeline.sql_models import Model, ModelTest, topological
 
 _POLICY = dg.AssetKey(["policy", "tables"])
@@ -105,7 +104,6 @@ def _materialized(night: Night, model: Model, built: Built, *, is_described: boo
 
 
 def _lineage(night: Night, model: Model) -> dg.TableColumnLineage:
-    upstream = column_types(night.warehouse.con, model.dependencies)
     return dg.TableColumnLineage(
         {
             column: [
@@ -113,7 +111,7 @@ def _lineage(night: Night, model: Model) -> dg.TableColumnLineage:
                 for table, source in sources
                 if not table.startswith("policy.")
             ]
-            for column, sources in column_lineage(model.sql, upstream).items()
+            for column, sources in kept_lineage(night.warehouse.con, model).items()
         }
     )
 
