@@ -1,8 +1,9 @@
 """A warm interpreter that forks one night after another, so that a night may be killed and the imports are paid once.
 
 Run as `python -m hygiene_pipeline_tests.night.mortal_nights`: reads a line `FOLDER AS_OF CPU_SECONDS` a night, lets a
-fork run that night, kills it with SIGKILL once it has used CPU_SECONDS (0: never), and writes how it ended and what it
-used. Processor time, not the wall's, so that a busy machine kills at the same places.
+fork run that night up to the write-back and the benchmarks, kills it with SIGKILL once it has used CPU_SECONDS (0:
+never), and writes how it ended and what it used. Processor time, not the wall's, so that a busy machine kills at the
+same places.
 """
 
 import os
@@ -33,7 +34,7 @@ def night_in_a_fork(folder: Path, as_of: str, limit: float) -> str:
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
     child = os.fork()
     if not child:
-        outcome = TinyPractice(folder).run(as_of)
+        outcome = TinyPractice(folder).run(as_of, job="bare_night")
         os._exit(0 if outcome.success else 1)
     while limit:
         if used_by(child) >= limit:

@@ -32,8 +32,8 @@ class Story:
     bed: TinyPractice
     nights: dict[str, Told] = field(default_factory=dict)
 
-    def night(self, name: str, as_of: str) -> None:
-        self.bed.night(as_of)
+    def night(self, name: str, as_of: str, *, job: str = "nightly") -> None:
+        self.bed.night(as_of, job=job)
         rows = self.bed.rows
         self.nights[name] = Told(
             status={row["contact_id"]: row for row in rows("from hygiene.contact_status")},
@@ -65,12 +65,12 @@ def story(tmp_path_factory: pytest.TempPathFactory) -> Story:
     story.bed.systems.patients["P16"].update(phone=phone_of(16, generation=2), last_updated="2026-03-02T18:00:00Z")
     story.bed.deliver("day1")
     story.bed.use_crm(DRY_RUN)
-    story.night("second, dry run", SECOND)
+    story.night("second, dry run", SECOND, job="bare_night")
 
     edit(story.bed, "C09", care_status="active", segments="diabetes;newsletter")
     edit(story.bed, "C16", phone=phone_of(16, generation=5))
     story.bed.use_crm(APPLY)
-    story.night("second, for real", SECOND)
+    story.night("second, for real", SECOND, job="bare_night")
     story.night("third", THIRD)
     return story
 

@@ -63,7 +63,7 @@ def arrivals() -> dict[str, dict[str, bytes]]:
 def bed(tmp_path_factory: pytest.TempPathFactory) -> TinyPractice:
     bed = TinyPractice(tmp_path_factory.mktemp("events"), people=4)
     bed.deliver()
-    bed.night(FIRST)
+    bed.night(FIRST, job="bare_night")
     return bed
 
 

@@ -118,6 +118,8 @@ def test_other_names_and_another_order_give_the_same_results(
     files = list(bed.systems.files("day0").items())
     # The names now sort in another order, and the files were made in another.
     bed.write({name.replace("day0", f"{99 - number}"): content for number, (name, content) in enumerate(files)})
-    bed.night(FIRST)
-    assert bed.tables(*RESULTS, without=PLACE_OF_A_RECORD) == runs.wherever["first"]
+    bed.night(FIRST, job="bare_night")
+    tables = bed.tables(*RESULTS, without=PLACE_OF_A_RECORD)
+    assert {"hygiene.issue", "sync.crm_change", "metrics.benchmark"} < set(tables)
+    assert tables == {name: rows for name, rows in runs.wherever["first"].items() if name in tables}
     assert bed.crm() == runs.crm["first"]

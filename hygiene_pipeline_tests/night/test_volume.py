@@ -53,7 +53,6 @@ SPOILT: dict[str, dict[str, Spoil]] = {
         "crm/contacts.csv: brought far less": first_lines("crm/contacts.csv", 2),
         "pm/patients.csv: brought far less": first_lines("pm/patients.csv", 4),
     },
-    "no contacts file": {"crm/contacts.csv: brought nothing": without("crm/contacts.csv")},
 }
 
 
@@ -104,6 +103,18 @@ def test_a_source_that_fell_silent_stops_the_night(bed: TinyPractice, good_files
     assert outbox(bed) == handed_over
 
 
+def test_a_run_without_its_checks_stops_as_well(bed: TinyPractice, good_files: dict[str, bytes]) -> None:
+    files = dict(good_files)
+    without("crm/contacts.csv")(files)
+    before, handed_over = bed.tables(*RESULTS), outbox(bed)
+    later = datetime.fromisoformat(FIRST) + timedelta(days=1, hours=10)
+    lay(bed, files)
+    outcome = bed.run(later.isoformat(), job="bare_night")
+    assert outcome.problems == ("crm/contacts.csv: brought nothing; it had records before",)
+    assert bed.tables(*RESULTS) == before
+    assert outbox(bed) == handed_over
+
+
 def test_the_good_night_after_them_goes_on(bed: TinyPractice, good_files: dict[str, bytes]) -> None:
     lay(bed, good_files)
     later = datetime.fromisoformat(FIRST) + timedelta(days=2)
@@ -121,7 +132,7 @@ def test_a_practice_without_a_pm_and_without_an_ehr_has_its_first_night(
     bed = TinyPractice(tmp_path_factory.mktemp("crm-only"), people=3)
     contacts = bed.systems.files("day0")["crm/contacts.csv"]
     bed.write({"crm/contacts.csv": contacts})
-    bed.night(FIRST)
+    bed.night(FIRST, job="bare_night")
     reasons = bed.rows("select distinct phone_reason, insurance_reason, care_reason from hygiene.contact_status")
     assert reasons == [
         {"phone_reason": "never_verified", "insurance_reason": "never_verified", "care_reason": "no_ehr_record"}
