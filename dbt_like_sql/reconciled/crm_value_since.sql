@@ -1,4 +1,4 @@
--- Since when the CRM shows each contact's present name, address and email, as far as its extracts tell. One row per CRM contact.
+-- Since when the CRM shows each contact's present name, address, email and care status, as far as its extracts tell. One row per CRM contact.
 with clock as (
     select as_of from policy.clock
 ),
@@ -12,6 +12,7 @@ versions as (
         lower(trim(concat_ws('|', contact.first_name, contact.last_name, contact.birth_date, contact.sex))) as person,
         lower(trim(concat_ws('|', contact.address_line, contact.city, contact.state, contact.postal_code))) as address,
         lower(trim(contact.email)) as email,
+        lower(trim(concat_ws('|', contact.care_status, contact.segments))) as care,
         row_number() over (
             partition by contact.contact_id
             order by contact.extracted_at, contact.take_seq, contact.last_modified nulls first, contact.row_hash
@@ -25,7 +26,7 @@ present as (
     select
         contact_id,
         min(extracted_at) as first_seen_at,
-        arg_max({'person': person, 'address': address, 'email': email}, version) as shown,
+        arg_max({'person': person, 'address': address, 'email': email, 'care': care}, version) as shown,
     from versions
     group by contact_id
 ),
@@ -36,6 +37,7 @@ replaced as (
         max(version) filter (versions.person is distinct from present.shown.person) as person,
         max(version) filter (versions.address is distinct from present.shown.address) as address,
         max(version) filter (versions.email is distinct from present.shown.email) as email,
+        max(version) filter (versions.care is distinct from present.shown.care) as care,
     from versions
     inner join present on present.contact_id = versions.contact_id
     group by versions.contact_id
@@ -47,6 +49,8 @@ since as (
         min(modified_at) filter (version > coalesce(replaced.person, 0)) as person_since,
         min(modified_at) filter (version > coalesce(replaced.address, 0)) as address_since,
         min(modified_at) filter (version > coalesce(replaced.email, 0)) as email_since,
+        -- Null as long as no extract has shown another: then nobody is known to have set it.
+        min(modified_at) filter (version > replaced.care) as care_since,
     from versions
     inner join replaced on replaced.contact_id = versions.contact_id
     group by versions.contact_id
@@ -58,5 +62,6 @@ select
     since.person_since,
     since.address_since,
     since.email_since,
+    since.care_since,
 from since
 inner join present on present.contact_id = since.contact_id

@@ -14,6 +14,7 @@ from hygiene_pipeline.sync.writer import crm_writer
     key=["sync", "crm_change"],
     deps=[
         dg.AssetKey(["reconciled", "field_decision"]),
+        dg.AssetKey(["reconciled", "crm_value_since"]),
         dg.AssetKey(["hygiene", "contact_status"]),
         dg.AssetKey(["identity", "patient_link"]),
         dg.AssetKey(["staging", "crm_contact"]),

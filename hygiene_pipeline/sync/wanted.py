@@ -71,6 +71,18 @@ care_event as (
     where event.is_cancelled is not true
     group by link.patient_id, event.evidence_ref
 ),
+-- A person set the care status after the event that speaks against it: they may know what the EHR has not exported
+-- yet, so the EHR's word goes to their queue and not over theirs. What a sync wrote is nobody's word.
+set_by_person as (
+    select since.contact_id, since.care_since
+    from reconciled.crm_value_since as since
+    where
+        since.care_since is not null
+        and not exists (
+            select 1 from sync.crm_change as own
+            where own.contact_id = since.contact_id and own.applied_at = since.care_since
+        )
+),
 decided as (
     select
         shown.contact_id,
@@ -98,10 +110,12 @@ decided as (
                 when 'coverage_terminated' then 'lapsed'
                 when 'status_mismatch' then 'active'
             end
-            when shown.field = 'care_status' then case status.care_reason
-                when 'deceased_not_marked' then 'deceased'
-                when 'outdated_status' then decision.value
-            end
+            when shown.field = 'care_status' and status.care_reason = 'deceased_not_marked' then 'deceased'
+            when
+                shown.field in ('care_status', 'segments')
+                and person.care_since > coalesce(event.event_at, status.care_evidence_at, decision.decided_confirmed_at)
+                then null
+            when shown.field = 'care_status' then case status.care_reason when 'outdated_status' then decision.value end
             when shown.field = 'segments' then case when status.care_state = 'stale' then {_SEGMENT_LIST} end
             -- Nobody vouches for it: good enough to fill a gap, not to replace an address.
             when shown.field = 'email' and decision.decided_confirmed_at is null and shown.value is not null then null
@@ -139,6 +153,7 @@ decided as (
     inner join written_field on written_field.field = shown.field
     left join reconciled.field_decision as decision
         on decision.patient_id = shown.patient_id and decision.field = shown.field
+    left join set_by_person as person on person.contact_id = shown.contact_id
     left join care_event as event
         on
             event.patient_id = shown.patient_id

@@ -233,6 +233,32 @@ def test_a_field_that_policy_does_not_write_is_not_planned(bed: Bed, write: str)
     assert set(bed.planned()) == {("C1", "postal_code")}
 
 
+@pytest.mark.parametrize(
+    ("since", "is_own", "reason", "is_written"),
+    [
+        pytest.param(None, False, "outdated_status", True, id="nobody is known to have set it"),
+        pytest.param(timedelta(hours=-9), False, "outdated_status", True, id="set before the event"),
+        pytest.param(timedelta(hours=2), False, "outdated_status", False, id="a person set it after the event"),
+        pytest.param(timedelta(hours=2), True, "outdated_status", True, id="a sync wrote it after the event"),
+        pytest.param(timedelta(hours=2), False, "deceased_not_marked", True, id="a death always counts"),
+    ],
+)
+def test_a_care_status_that_a_person_set_after_the_event_is_theirs(
+    bed: Bed, since: timedelta | None, is_own: bool, reason: str, is_written: bool
+) -> None:
+    bed.contact()
+    bed.status(care_state="stale", care_reason=reason, care_evidence_ref="CarePlan/1", care_evidence_at=EARLIER)
+    bed.decision("care_status", "deceased" if reason == "deceased_not_marked" else "discharged", source="ehr")
+    set_at = EARLIER + since if since else None
+    bed.insert("reconciled.crm_value_since", contact_id="C1", care_since=set_at)
+    if is_own:
+        bed.insert(
+            "sync.crm_change", change_id="x", contact_id="C1", field="care_status", state="applied", applied_at=set_at
+        )
+    plan_changes(bed.con, as_of=AS_OF)
+    assert bool(bed.rows("select 1 from sync.crm_change where state = 'planned'")) is is_written
+
+
 def test_a_change_says_why_and_since_when(bed: Bed) -> None:
     bed.contact()
     bed.status(
