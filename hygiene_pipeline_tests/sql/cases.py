@@ -38,6 +38,8 @@ STATUS = tuple(
 )
 
 CRM_VERSION = {
+    "care_status": "VARCHAR",
+    "segments": "VARCHAR",
     "contact_id": "VARCHAR",
     "first_name": "VARCHAR",
     "last_name": "VARCHAR",
