@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 import dagster as dg
 
 from hygiene_pipeline.folders import Folders
-from hygiene_pipeline.landing.arrivals import decide, list_place
+from hygiene_pipeline.landing.arrivals import decide, last_run_ns, list_place
 from hygiene_pipeline.practice import practice_ids
 
 _SETTLE_SECONDS = 2.0
@@ -23,8 +23,14 @@ def _arrival_sensor(name: str, place: str, job_name: str, words: str) -> dg.Sens
     def arrival(context: dg.SensorEvaluationContext) -> dg.SensorResult:
         folders = Folders()
         at_ns = time.time_ns()
-        listing = {practice: list_place(folders, practice, place) for practice in practice_ids(folders.practices)}
-        decision = decide(context.cursor, listing, at_ns=at_ns, settle_seconds=_SETTLE_SECONDS)
+        practices = practice_ids(folders.practices)
+        decision = decide(
+            context.cursor,
+            {practice: list_place(folders, practice, place) for practice in practices},
+            at_ns=at_ns,
+            settle_seconds=_SETTLE_SECONDS,
+            last_run_ns=last_run_ns(folders, practices),
+        )
         as_of = datetime.fromtimestamp(at_ns // 1_000_000_000, tz=UTC).isoformat()
         config = {"as_of": as_of, "border_checks": False, "describe": False, "settle_seconds": 0.0}
         return dg.SensorResult(

@@ -36,23 +36,43 @@ class Decision:
 
 
 def decide(
-    cursor: str | None, listing: Mapping[str, Sequence[Stamp]], *, at_ns: int, settle_seconds: float
+    cursor: str | None,
+    listing: Mapping[str, Sequence[Stamp]],
+    *,
+    at_ns: int,
+    settle_seconds: float,
+    last_run_ns: Mapping[str, int],
 ) -> Decision:
     """Which practices have a settled file in a state that the cursor does not know.
 
-    A file touched within `settle_seconds` before `at_ns` is left for the next tick.
+    A file touched within `settle_seconds` before `at_ns` is left for the next tick. A practice that no run has yet
+    touched waits for its first night; one that the cursor meets for the first time has only what came after its
+    last run, since that run took the rest.
     """
     known: dict[str, list[str]] = json.loads(cursor) if cursor else {}
     run_keys: dict[str, str] = {}
     kept: dict[str, list[str]] = {}
     for practice, stamps in sorted(listing.items()):
+        if practice not in last_run_ns:
+            continue
         limit = at_ns - int(settle_seconds * 1e9)
         settled = sorted(stamp.digest for stamp in stamps if stamp.mtime_ns <= limit)
-        fresh = sorted(set(settled) - set(known.get(practice, ())))
+        before = {stamp.digest for stamp in stamps if stamp.mtime_ns <= last_run_ns[practice]}
+        fresh = sorted(set(settled) - (set(known[practice]) if practice in known else before))
         if fresh:
             run_keys[practice] = f"{practice}:{hashlib.sha256(' '.join(fresh).encode()).hexdigest()[:16]}"
         kept[practice] = settled
     return Decision(run_keys=run_keys, cursor=json.dumps(kept, sort_keys=True))
+
+
+def last_run_ns(folders: Folders, practices: Sequence[str]) -> dict[str, int]:
+    """When a run last wrote to each practice's warehouse; a practice without a warehouse is left out."""
+    found = {}
+    for practice in practices:
+        warehouse = folders.of(practice).warehouse
+        if warehouse.exists():
+            found[practice] = warehouse.stat().st_mtime_ns
+    return found
 
 
 def list_place(folders: Folders, practice: str, place: str) -> list[Stamp]:

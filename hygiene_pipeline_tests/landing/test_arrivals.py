@@ -17,7 +17,7 @@ def stamp(name: str, mtime_ns: int = OLD, size: int = 10) -> Stamp:
 
 
 def tick(cursor, *stamps, practice="riverside"):
-    return decide(cursor, {practice: stamps}, at_ns=NOW, settle_seconds=2)
+    return decide(cursor, {practice: stamps}, at_ns=NOW, settle_seconds=2, last_run_ns={practice: 0})
 
 
 def test_a_new_file_asks_for_one_run_and_then_for_none():
@@ -45,7 +45,11 @@ def test_a_file_still_being_written_is_taken_at_a_later_tick():
     early = tick(None, stamp("a.271", mtime_ns=NOW))
     assert early.run_keys == {}
     later = decide(
-        early.cursor, {"riverside": [stamp("a.271", mtime_ns=NOW)]}, at_ns=NOW + 3_000_000_000, settle_seconds=2
+        early.cursor,
+        {"riverside": [stamp("a.271", mtime_ns=NOW)]},
+        at_ns=NOW + 3_000_000_000,
+        settle_seconds=2,
+        last_run_ns={"riverside": 0},
     )
     assert set(later.run_keys) == {"riverside"}
 
@@ -55,7 +59,7 @@ def test_a_tick_repeated_after_a_crash_asks_for_the_same_run():
 
 
 def test_practices_do_not_know_of_each_other():
-    both = decide(None, {"a": [stamp("x")], "b": []}, at_ns=NOW, settle_seconds=2)
+    both = decide(None, {"a": [stamp("x")], "b": []}, at_ns=NOW, settle_seconds=2, last_run_ns={"a": 0, "b": 0})
     assert set(both.run_keys) == {"a"}
     assert tick(both.cursor, stamp("x"), practice="b").run_keys.keys() == {"b"}
 
@@ -71,3 +75,17 @@ def test_nothing_is_asked_for_twice(stamps):
     first = tick(None, *stamps)
     assert bool(first.run_keys) is bool(stamps)
     assert tick(first.cursor, *stamps).run_keys == {}
+
+
+@pytest.mark.parametrize(
+    ("last_run_ns", "asks"),
+    [
+        pytest.param({}, False, id="no run yet: the first night takes it"),
+        pytest.param({"riverside": OLD}, False, id="the last run came after it and took it"),
+        pytest.param({"riverside": OLD - 1}, True, id="it came after the last run"),
+    ],
+)
+def test_at_first_sight_only_what_came_after_the_last_run_is_new(last_run_ns, asks):
+    listing = {"riverside": [stamp("a.271")]}
+    first = decide(None, listing, at_ns=NOW, settle_seconds=2, last_run_ns=last_run_ns)
+    assert bool(first.run_keys) is asks
