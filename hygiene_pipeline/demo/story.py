@@ -24,7 +24,7 @@ from hygiene_pipeline.scorecard_records import Detector
 
 RunNight = Callable[[datetime, bool], None]
 _MARK = "simulation.json"
-_FIRST_NIGHTS, _LAST_DAYS, _EVERY = 5, 10, 5
+_FIRST_NIGHTS, _LAST_DAYS, _EVERY = 5, 10, 10
 _FIELDS = ("phone", "insurance", "care", "referring_provider")
 _COUNTS = ("true_positives", "false_positives", "false_negatives", "unseen")
 _DETECTOR_OF = {
@@ -52,7 +52,7 @@ def live(
 ) -> None:
     """Simulate `days` days after day 0 and run the nights of `nights_of`; a finished story runs its last night again.
 
-    `run_night` gets the night's as_of and whether it is one that people will look at: the first and the last.
+    `run_night` gets the night's as_of and whether it is the one that people will look at: the last.
     """
     own = Folders().of(practice)
     plot = Plot(patients=patients, days=days, seed=seed)
@@ -73,7 +73,7 @@ def live(
         if day in nights:
             contacts = list(simulation.contacts().values())
             as_of = simulation.clock.as_of(day).astimezone(UTC)
-            run_night(as_of, day in (0, days))
+            run_night(as_of, day == days)
             kept.append(_score(practice, simulation, contacts, as_of))
         _staff_work(practice, simulation, day)
         on_night(f"day {day}")
@@ -82,7 +82,7 @@ def live(
 
 
 def nights_of(days: int) -> frozenset[int]:
-    """The days whose night is run: the first five, the last eleven, and every fifth in between.
+    """The days whose night is run: the first five, the last eleven, and every tenth in between.
 
     The demo practice measures its sync lag over the last ten days, so every event that is measured met a pipeline that
     ran every night. What happens on a day without a night is taken by the next one, as after an outage.
