@@ -3,6 +3,7 @@
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 import dagster as dg
 import pytest
@@ -122,6 +123,11 @@ def test_keeps_the_queue_in_step(runs: dict[str, Run], job: str) -> None:
     assert "hygiene/issue" in runs[job].materialized
 
 
+def long_ago(path: Path, *, hours: int) -> None:
+    """Make a file look as if nobody had touched it for so long."""
+    os.utime(path, (path.stat().st_mtime - 3600 * hours,) * 2)
+
+
 @pytest.mark.parametrize("job", ARRIVALS)
 def test_a_tick_asks_once_for_a_settled_file(tmp_path_factory: pytest.TempPathFactory, job: str) -> None:
     bed = TinyPractice(tmp_path_factory.mktemp("ticks"))
@@ -135,13 +141,19 @@ def test_a_tick_asks_once_for_a_settled_file(tmp_path_factory: pytest.TempPathFa
         cursor = result.cursor
         return list(result.run_requests or [])
 
-    assert tick() == []
     name, content = next(iter(arrivals()[job].items()))
     path = bed.folders.landing / name
+    assert tick() == [], "no night yet"
+    bed.folders.warehouse.parent.mkdir(parents=True)
+    bed.folders.warehouse.touch()
+    long_ago(bed.folders.warehouse, hours=3)
+    bed.write({name: content})
+    long_ago(path, hours=4)
+    assert tick() == [], "the night took it"
     bed.write({name: content[:40]})
     assert tick() == [], "still being written"
     bed.write({name: content})
-    os.utime(path, (path.stat().st_mtime - 60,) * 2)
+    long_ago(path, hours=1)
     [request] = tick()
     assert (request.partition_key, request.run_key is not None) == (PRACTICE, True)
     assert tick() == []
