@@ -28,7 +28,7 @@ test: setup ## ruff, mypy, dg check defs and every test
 	@$(BIN)/mypy
 	@mkdir -p $(DAGSTER_HOME) && cp -n dagster.yaml $(DAGSTER_HOME)/dagster.yaml || true
 	@$(BIN)/dg check defs
-	@$(BIN)/pytest -n 2
+	@$(BIN)/pytest -n 2 --dist loadfile
 
 ui: setup ## the Dagster UI on 127.0.0.1:3000
 	@mkdir -p $(DAGSTER_HOME) && cp -n dagster.yaml $(DAGSTER_HOME)/dagster.yaml || true

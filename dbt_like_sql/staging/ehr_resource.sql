@@ -62,7 +62,10 @@ latest as (
     where extracted_at <= (select as_of from policy.clock)
     qualify row_number() over (
         partition by resource_type, id
-        order by extracted_at desc, take_seq desc, last_updated desc nulls last, source_line desc, row_hash desc
+        order by
+            -- What the EHR dates itself counts by that date: a notification may bring an older state after the export.
+            coalesce(last_updated, extracted_at) desc,
+            extracted_at desc, take_seq desc, source_line desc, row_hash desc
     ) = 1
 ),
 
@@ -118,7 +121,10 @@ patient_identifier as (
             where extracted_at <= (select as_of from policy.clock)
             qualify row_number() over (
                 partition by id
-                order by extracted_at desc, take_seq desc, last_updated desc nulls last, source_line desc, row_hash desc
+                order by
+            -- What the EHR dates itself counts by that date: a notification may bring an older state after the export.
+            coalesce(last_updated, extracted_at) desc,
+            extracted_at desc, take_seq desc, source_line desc, row_hash desc
             ) = 1
         )
     )
