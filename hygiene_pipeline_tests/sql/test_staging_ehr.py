@@ -216,6 +216,15 @@ def test_only_the_latest_state_of_a_plan_counts_and_an_earlier_night_can_be_repl
     assert staging.build(nights=0).one(query) == "active"
 
 
+def test_an_older_state_that_arrives_later_changes_nothing(staging: Staging) -> None:
+    done = {"start": "2026-01-01", "end": "2026-03-01"}
+    staging.desk.fhir(ndjson(plan("completed", period=done, meta={"lastUpdated": "2026-03-01T10:00:00Z"})))
+    staging.desk.fhir(
+        ndjson(plan("active", period={"start": "2026-01-01"}, meta={"lastUpdated": "2026-01-01T10:00:00Z"}))
+    )
+    assert staging.build().one("select care_status from staging.ehr_care_event") == "completed"
+
+
 def test_a_cancelled_discharge_is_flagged_and_a_new_one_is_not(staging: Staging) -> None:
     staging.desk.fhir(ndjson(patient("p1", identifier=[mrn("MRN1")])))
     staging.desk.events(adt("ADT^A03", "M1", "20260105120000"))
