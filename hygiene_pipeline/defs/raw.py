@@ -75,7 +75,8 @@ def _take(night: Night, deployment: Deployment, tables: Sequence[RawTable]) -> d
     if is_replay(night.warehouse, as_of):
         return {}
     places = dict.fromkeys(table.place for table in tables)
-    contacts = places.pop("crm/contacts.csv", "none")
+    has_contacts = "crm/contacts.csv" in places
+    places.pop("crm/contacts.csv", None)
     taken = take(
         night.warehouse,
         night.practice,
@@ -84,7 +85,7 @@ def _take(night: Night, deployment: Deployment, tables: Sequence[RawTable]) -> d
         as_of=as_of,
         settle_seconds=deployment.settle_seconds,
     )
-    if contacts is None:
+    if has_contacts:
         taken["crm/contacts.csv"] = extract_contacts(
             night.warehouse, night.practice, night.folders, as_of=as_of, settle_seconds=deployment.settle_seconds
         )

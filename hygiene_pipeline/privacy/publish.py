@@ -38,11 +38,16 @@ def publish(
     draft = target.with_name(f".{target.name}.{os.getpid()}.draft")
     options = f" (ENCRYPTION_KEY {_literal(key)}, ENCRYPTION_CIPHER 'GCM')" if role.is_encrypted else ""
     con.execute(f"attach {_literal(str(draft))} as published{options}")
+    is_sound = False
     try:
         rows = {name: _copy(con, name, table, roles, key) for name, table in role.tables.items()}
         check(con, role)
+        is_sound = True
     finally:
         con.execute("detach published")
+        if not is_sound:
+            # What the check refused may be the very thing that must not lie about in clear.
+            draft.unlink(missing_ok=True)
     draft.chmod(0o600 if role.is_encrypted else 0o644)
     draft.replace(target)
     return rows

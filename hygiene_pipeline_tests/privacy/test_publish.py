@@ -98,6 +98,7 @@ def test_a_failed_check_leaves_the_old_file_and_no_draft(warehouse, tmp_path):
     with pytest.raises(RuntimeError, match="refused"):
         publish(warehouse.con, ROLES, "analyst", target, key=KEY, check=refuse)
     assert target.read_bytes() == before
+    assert [path.name for path in target.parent.iterdir()] == ["analyst.duckdb"]
     publish(warehouse.con, ROLES, "analyst", target, key=KEY, check=nothing_to_check)
     assert [path.name for path in target.parent.iterdir()] == ["analyst.duckdb"]
 
