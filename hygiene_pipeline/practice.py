@@ -9,31 +9,18 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import phonenumbers
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, NonNegativeFloat, PositiveInt, ValidationError, field_validator
+from pydantic import Field, NonNegativeFloat, PositiveInt, ValidationError, field_validator
 
 from hygiene_pipeline.failures import PracticeFileError
 from hygiene_pipeline.policies.load import merged
 from hygiene_pipeline.policies.models import Policies, StalenessType
+from hygiene_pipeline.settings.ehr import Ehr, EhrFiles
+from hygiene_pipeline.settings.part import Part
+from hygiene_pipeline.settings.phone_lookup import LookupOff, PhoneLookup
+from hygiene_pipeline.settings.pm import Pm, PmFiles
+from hygiene_pipeline.settings.refusal import problem
 
 _ID = re.compile(r"^[a-z0-9][a-z0-9_-]{0,62}$")
-
-
-class Part(BaseModel):
-    """A part of the practice file: no unknown keys."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class Ehr(Part):
-    """Where the EHR's resources come from."""
-
-    kind: Literal["files"]
-
-
-class Pm(Part):
-    """Where the practice management system's extracts come from."""
-
-    kind: Literal["files"]
 
 
 class Crm(Part):
@@ -41,12 +28,6 @@ class Crm(Part):
 
     kind: Literal["files", "embedded"]
     sync: Literal["off", "dry_run", "apply"] = "dry_run"
-
-
-class PhoneLookup(Part):
-    """Who is asked whether a number still answers."""
-
-    kind: Literal["files", "off"]
 
 
 class Outreach(Part):
@@ -68,9 +49,9 @@ class Staff(Part):
 
     id: Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]{1,64}$")]
     role: str
-    handles: list[StalenessType] = []
+    handles: list[StalenessType] = Field(default_factory=list)
     capacity_per_day: PositiveInt = 40
-    absent: list[Absence] = []
+    absent: list[Absence] = Field(default_factory=list)
 
 
 class Baa(Part):
@@ -94,14 +75,14 @@ class Practice(Part):
     name: str
     timezone: str
     phone: str
-    ehr: Ehr = Ehr(kind="files")
-    pm: Pm = Pm(kind="files")
+    ehr: Ehr = EhrFiles()
+    pm: Pm = PmFiles()
     crm: Crm
-    phone_lookup: PhoneLookup = PhoneLookup(kind="off")
+    phone_lookup: PhoneLookup = LookupOff()
     outreach: Outreach = Outreach()
     staff: Annotated[list[Staff], Field(min_length=1)]
-    baa: list[Baa] = []
-    columns: dict[str, dict[str, str | ColumnFormat]] = {}
+    baa: list[Baa] = Field(default_factory=list)
+    columns: dict[str, dict[str, str | ColumnFormat]] = Field(default_factory=dict)
     policies: Policies
 
     @field_validator("timezone")
@@ -171,35 +152,8 @@ def _checked(path: Path, practice: str, content: dict[str, Any]) -> Practice:
     try:
         result = Practice.model_validate({**content, "policies": merged(overrides)})
     except ValidationError as error:
-        problems = [_problem(dict(each)) for each in error.errors(include_url=False)]
-        raise PracticeFileError("\n".join(f"{path}: {problem}" for problem in problems)) from None
+        problems = [problem(Practice, dict(each)) for each in error.errors(include_url=False)]
+        raise PracticeFileError("\n".join(f"{path}: {each}" for each in problems)) from None
     if result.practice != practice:
         raise PracticeFileError(f"{path}: practice: must equal the file name; allowed: {practice}")
     return result
-
-
-def _problem(error: dict[str, Any]) -> str:
-    key = ".".join(str(part) for part in error["loc"]) or "file"
-    context = error.get("ctx", {})
-    if error["type"] == "extra_forbidden":
-        return f"{key}: is not a known key; allowed: {', '.join(_known_keys(error['loc']))}"
-    if error["type"] == "missing":
-        return f"{key}: is missing"
-    if error["type"] == "literal_error":
-        return f"{key}: {error['input']!r} is not allowed; allowed: {context['expected']}"
-    return f"{key}: {error['msg'].removeprefix('Value error, ')}"
-
-
-def _known_keys(place: tuple[str | int, ...]) -> list[str]:
-    """The keys allowed beside the offending one, found by walking the models along its place."""
-    model: Any = Practice
-    for part in place[:-1]:
-        if isinstance(part, str) and isinstance(model, type) and issubclass(model, BaseModel):
-            field = model.model_fields.get(part)
-            model = field.annotation if field else None
-        else:
-            model = getattr(model, "__args__", (None,))[-1]
-    if isinstance(model, type) and issubclass(model, BaseModel):
-        return [field.alias or name for name, field in model.model_fields.items()]
-    inner = [each for each in getattr(model, "__args__", ()) if isinstance(each, type) and issubclass(each, BaseModel)]
-    return [field.alias or name for name, field in inner[-1].model_fields.items()] if inner else ["see the README"]

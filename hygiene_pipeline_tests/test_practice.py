@@ -43,6 +43,15 @@ def test_dry_run_is_the_default(tmp_path):
     [
         pytest.param({"crm": {"kind": "fax"}}, "crm.kind: 'fax' is not allowed", "embedded", id="unknown crm"),
         pytest.param({"crm": {"kind": "files", "sync": "yes"}}, "crm.sync", "dry_run", id="unknown sync mode"),
+        pytest.param({"ehr": {"kind": "fax"}}, "ehr.kind: 'fax' is not allowed", "smart_bulk", id="unknown ehr"),
+        pytest.param({"pm": {}}, "pm.kind: is missing", "", id="no kind"),
+        pytest.param(
+            {"ehr": {"kind": "smart_bulk", "base_url": "https://ehr.example", "colour": 1}},
+            "ehr.colour: is not a known key",
+            "base_url",
+            id="key of another kind",
+        ),
+        pytest.param({"ehr": {"kind": "smart_bulk"}}, "ehr.base_url: is missing", "", id="missing key of a kind"),
         pytest.param({"timezone": "Chicago"}, "timezone: is not a time zone", "IANA", id="no zone"),
         pytest.param({"phone": "312"}, "phone: is not a phone number", "+16175550100", id="no number"),
         pytest.param({"colour": "red"}, "colour: is not a known key", "timezone", id="unknown key"),

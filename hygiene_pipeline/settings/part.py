@@ -1,0 +1,9 @@
+"""What every part of a practice file is: frozen, and no key that is not known."""
+
+from pydantic import BaseModel, ConfigDict
+
+
+class Part(BaseModel):
+    """A part of the practice file: no unknown keys."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)

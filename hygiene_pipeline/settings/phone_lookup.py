@@ -1,0 +1,34 @@
+"""Who is asked whether a number still answers."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from hygiene_pipeline.settings.part import Part
+
+
+class LookupFiles(Part):
+    """Numbers to ask about go to a file, answers come back as `landing/phone/lookups.csv`."""
+
+    kind: Literal["files"] = "files"
+
+
+class LookupOff(Part):
+    """Nobody is asked."""
+
+    kind: Literal["off"] = "off"
+
+
+class TwilioLookup(Part):
+    """Twilio Lookup v2."""
+
+    kind: Literal["twilio"]
+
+
+class Numverify(Part):
+    """Numverify by apilayer."""
+
+    kind: Literal["numverify"]
+
+
+PhoneLookup = Annotated[LookupFiles | LookupOff | TwilioLookup | Numverify, Field(discriminator="kind")]
