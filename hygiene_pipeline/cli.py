@@ -105,7 +105,7 @@ def doctor(practice: PracticeOption) -> None:
     table = Table("", "what", "finding", box=None)
     is_fatal = False
     with _one_line_errors():
-        for finding in examine(practice):
+        for finding in examine(practice, at=datetime.now(UTC)):
             table.add_row(_mark(finding), finding.subject, Text(finding.told))
             is_fatal = is_fatal or (finding.is_fatal and not finding.is_fine)
     _out.print(table)

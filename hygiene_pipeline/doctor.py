@@ -3,17 +3,17 @@
 import sqlite3
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from datetime import datetime
+from functools import partial
 
 from hygiene_pipeline.failures import HygieneError
 from hygiene_pipeline.folders import Folders
 from hygiene_pipeline.landing.ledger import PLACES
 from hygiene_pipeline.practice import Practice, load_practice
+from hygiene_pipeline.privacy.agreements import require_agreement, vendors_of
 from hygiene_pipeline.privacy.keys import WAREHOUSE, environment_name, find_key
 from hygiene_pipeline.privacy.roles import load_roles
 from hygiene_pipeline.warehouse import open_warehouse
-
-# Vendors that would see PHI, by what a practice file may name. Files and the embedded CRM stay on this machine.
-_VENDORS: dict[str, str] = {}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,8 +26,8 @@ class Finding:
     is_fatal: bool = True
 
 
-def examine(practice_id: str) -> Iterator[Finding]:
-    """Everything that tonight's run needs, in the order in which it would need it."""
+def examine(practice_id: str, *, at: datetime) -> Iterator[Finding]:
+    """Everything that tonight's run needs, in the order in which it would need it; `at` is now."""
     folders = Folders()
     try:
         practice = load_practice(folders.practices, practice_id)
@@ -40,7 +40,7 @@ def examine(practice_id: str) -> Iterator[Finding]:
         _warehouse,
         _landing,
         _crm,
-        _agreements,
+        partial(_agreements, at=at),
         _people,
     )
     for examination in examinations:
@@ -106,13 +106,15 @@ def _crm(folders: Folders, practice: Practice) -> Iterator[Finding]:
         yield Finding(subject="crm", is_fine=True, told=f"embedded, {contacts:,} contacts, sync {practice.crm.sync}")
 
 
-def _agreements(folders: Folders, practice: Practice) -> Iterator[Finding]:
-    signed = {each.vendor for each in practice.baa}
-    kinds = (practice.ehr.kind, practice.pm.kind, practice.crm.kind, practice.phone_lookup.kind)
-    vendors = sorted({_VENDORS[kind] for kind in kinds if kind in _VENDORS})
+def _agreements(folders: Folders, practice: Practice, *, at: datetime) -> Iterator[Finding]:
+    vendors = vendors_of(practice)
     for vendor in vendors:
-        told = "on file" if vendor in signed else f"none on file: add {vendor} with its date to baa, or switch it off"
-        yield Finding(subject=f"BAA {vendor}", is_fine=vendor in signed, told=told)
+        try:
+            signed_on = require_agreement(practice, vendor, at=at)
+        except HygieneError as error:
+            yield Finding(subject=f"BAA {vendor}", is_fine=False, told=str(error))
+        else:
+            yield Finding(subject=f"BAA {vendor}", is_fine=True, told=f"on file, signed on {signed_on}")
     if not vendors:
         yield Finding(subject="BAA", is_fine=True, told="no vendor sees any data of this practice")
 

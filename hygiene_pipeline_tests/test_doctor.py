@@ -1,6 +1,7 @@
 """The doctor finds what would stop tonight's run, names the way out, and changes nothing."""
 
 from contextlib import closing
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,7 @@ from hygiene_pipeline.folders import Folders, PracticeFolders
 from hygiene_pipeline.privacy.keys import WAREHOUSE, key_for
 from hygiene_pipeline.warehouse import open_warehouse
 
+NOW = datetime(2026, 3, 2, 7, tzinfo=UTC)
 SHIPPED = Path(__file__).parent.parent / "practices" / "riverside.yaml"
 
 
@@ -28,7 +30,7 @@ def own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> PracticeFolders:
 
 
 def found(subject: str) -> Finding:
-    (finding,) = (each for each in examine("riverside") if each.subject == subject)
+    (finding,) = (each for each in examine("riverside", at=NOW) if each.subject == subject)
     return finding
 
 
@@ -47,7 +49,7 @@ def make_warehouse(own: PracticeFolders) -> Path:
 
 
 def test_a_fresh_folder_lacks_contacts_only(own: PracticeFolders) -> None:
-    stops = [finding for finding in examine("riverside") if finding.is_fatal and not finding.is_fine]
+    stops = [finding for finding in examine("riverside", at=NOW) if finding.is_fatal and not finding.is_fine]
     assert [(finding.subject, finding.told) for finding in stops] == [
         ("crm", "embedded, empty: put contacts.csv into landing/crm")
     ]
@@ -56,14 +58,14 @@ def test_a_fresh_folder_lacks_contacts_only(own: PracticeFolders) -> None:
 
 
 def test_looking_makes_no_folder_no_key_and_no_warehouse(own: PracticeFolders) -> None:
-    list(examine("riverside"))
+    list(examine("riverside", at=NOW))
     assert not own.root.exists()
     assert not Folders().keys.exists()
 
 
 def test_contacts_are_all_that_a_first_night_needs(own: PracticeFolders) -> None:
     put_contacts(own)
-    assert all(finding.is_fine for finding in examine("riverside") if finding.is_fatal)
+    assert all(finding.is_fine for finding in examine("riverside", at=NOW) if finding.is_fatal)
     assert found("crm").told == "embedded, to be seeded"
     assert found("landing crm/contacts.csv").told == "1 files"
 
@@ -153,7 +155,7 @@ def test_a_kind_that_nobody_handles_goes_to_the_fallback(own: PracticeFolders) -
 
 def test_a_wrong_practice_file_ends_the_examination(own: PracticeFolders) -> None:
     (Folders().practices / "riverside.yaml").write_text("practice: riverside\n")
-    (finding,) = examine("riverside")
+    (finding,) = examine("riverside", at=NOW)
     assert finding.subject == "practice file"
     assert not finding.is_fine
     assert "timezone: is missing" in finding.told

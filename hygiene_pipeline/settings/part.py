@@ -7,3 +7,8 @@ class Part(BaseModel):
     """A part of the practice file: no unknown keys."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
+
+    @property
+    def agreement_with(self) -> str | None:
+        """The vendor that sees patients' data through this part, as `baa` names it; none if it stays with us."""
+        return None

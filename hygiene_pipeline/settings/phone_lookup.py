@@ -24,11 +24,21 @@ class TwilioLookup(Part):
 
     kind: Literal["twilio"]
 
+    @property
+    def agreement_with(self) -> str:
+        """Twilio's agreement covers its lookups and its texts."""
+        return "twilio"
+
 
 class Numverify(Part):
     """Numverify by apilayer."""
 
     kind: Literal["numverify"]
+
+    @property
+    def agreement_with(self) -> str:
+        """A number alone is a patient's data too once a practice asks about it."""
+        return "numverify"
 
 
 PhoneLookup = Annotated[LookupFiles | LookupOff | TwilioLookup | Numverify, Field(discriminator="kind")]

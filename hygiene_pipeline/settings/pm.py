@@ -19,5 +19,10 @@ class Tebra(Part):
     kind: Literal["tebra"]
     wsdl_url: Annotated[str, Field(pattern=r"^https?://")]
 
+    @property
+    def agreement_with(self) -> str:
+        """Tebra, wherever its service answers."""
+        return "tebra"
+
 
 Pm = Annotated[PmFiles | Tebra, Field(discriminator="kind")]
