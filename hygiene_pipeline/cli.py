@@ -1,5 +1,6 @@
 """The command line: thin words over what the package does. User errors are one line, never a traceback."""
 
+import logging
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -111,6 +112,34 @@ def doctor(practice: PracticeOption) -> None:
     _out.print(table)
     if is_fatal:
         raise typer.Exit(1)
+
+
+@app.command()
+def listen(practice: PracticeOption) -> None:
+    """Receive HL7 v2 messages over MLLP until stopped; each is acknowledged once it is safe on the disk."""
+    from hygiene_pipeline.receive import listen as listen_until_stopped
+
+    with _one_line_errors():
+        _log_to_stderr()
+        listen_until_stopped(practice, tell=_tell_address)
+
+
+@app.command()
+def webhook(practice: PracticeOption) -> None:
+    """Receive FHIR notifications over HTTP until stopped; the secret is the practice's key `webhook`."""
+    from hygiene_pipeline.receive import receive_notifications
+
+    with _one_line_errors():
+        _log_to_stderr()
+        receive_notifications(practice, tell=_tell_address)
+
+
+def _tell_address(address: str) -> None:
+    _err.print(f"listening on {address}", highlight=False, soft_wrap=True)
+
+
+def _log_to_stderr() -> None:
+    logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(message)s")
 
 
 def _mark(finding: Finding) -> Text:

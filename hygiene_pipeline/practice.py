@@ -18,6 +18,7 @@ from hygiene_pipeline.settings.ehr import Ehr, EhrFiles
 from hygiene_pipeline.settings.part import Part
 from hygiene_pipeline.settings.phone_lookup import LookupOff, PhoneLookup
 from hygiene_pipeline.settings.pm import Pm, PmFiles
+from hygiene_pipeline.settings.receive import Receive
 from hygiene_pipeline.settings.refusal import problem
 
 _ID = re.compile(r"^[a-z0-9][a-z0-9_-]{0,62}$")
@@ -79,6 +80,7 @@ class Practice(Part):
     pm: Pm = PmFiles()
     crm: Crm
     phone_lookup: PhoneLookup = LookupOff()
+    receive: Receive = Receive()
     outreach: Outreach = Outreach()
     staff: Annotated[list[Staff], Field(min_length=1)]
     baa: list[Baa] = Field(default_factory=list)

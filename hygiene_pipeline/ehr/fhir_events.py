@@ -39,6 +39,12 @@ def parse(content: bytes) -> EventFile:
     except (json.JSONDecodeError, RecursionError):
         is_cut = content.lstrip()[:1] in (b"{", b"[") and content.rstrip()[-1:] not in (b"}", b"]")
         return _unreadable(file, content, "truncated" if is_cut else "not_json")
+    return parse_document(document)
+
+
+def parse_document(document: object) -> EventFile:
+    """The events of a JSON document that was read already."""
+    file = EventFile()
     for part in document if isinstance(document, list) else [document]:
         _take(file, part)
     return file

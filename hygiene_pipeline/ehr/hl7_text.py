@@ -16,7 +16,12 @@ _BOM = b"\xef\xbb\xbf"
 _TIME = re.compile(
     r"(\d{4})(?:(\d{2})(?:(\d{2})(?:(\d{2})(?:(\d{2})(?:(\d{2})(?:\.\d{1,6})?)?)?)?)?)?([+-]\d{4})?", re.ASCII
 )
-_LATIN = re.compile(r"8859/\d+")
+# MSH-18 by HL7 table 0211, and as senders misspell it. What declares nothing is ASCII by the standard, UTF-8 in life,
+# which holds ASCII.
+_UTF_8 = re.compile(r"|(US[- ]?)?ASCII|(UNICODE )?UTF[- ]?8|UNICODE")
+_PART_OF_8859 = re.compile(r"(?:ISO[- ]?)?8859[/-](\d{1,2})")
+_ASIAN = {"GB 18030-2000": "gb18030", "KS X 1001": "euc_kr", "BIG-5": "big5"}
+START_BLOCK, END_BLOCK = b"\x0b", b"\x1c\r"
 # In HL7 two double quotes say "delete the value": for us, no value.
 NULL = '""'
 
@@ -31,18 +36,22 @@ class RawMessage:
 
 
 def messages(content: bytes) -> Iterator[RawMessage]:
-    """The messages of a file, in order; lines outside of a message, batch headers apart, come out as no message."""
+    """The messages of a file, in order; lines outside of a message, batch headers apart, come out as no message.
+
+    Where there are MLLP frames, a message also ends with its frame: what the next frame holds is never a part of it.
+    """
     start, held = 0, list[bytes]()
-    for number, line in enumerate(_lines(content.removeprefix(_BOM)), start=1):
-        starts_new = line.startswith(b"MSH")
-        if (starts_new or line[:3] in _WRAPPERS) and held:
+    for number, line, ends_frame in _lines(content.removeprefix(_BOM)):
+        is_wrapper = line[:3] in _WRAPPERS
+        if held and (is_wrapper or line.startswith(b"MSH")):
             yield _message(start, held)
             held = []
-        if not line.strip() or line[:3] in _WRAPPERS:
-            continue
-        if not held:
-            start = number
-        held.append(line)
+        if line.strip() and not is_wrapper:
+            start = start if held else number
+            held.append(line)
+        if held and ends_frame:
+            yield _message(start, held)
+            held = []
     if held:
         yield _message(start, held)
 
@@ -51,11 +60,20 @@ def decode(text: bytes) -> str | None:
     """The message as text by its own MSH-18, or none if it is not what it says."""
     header = text.split(b"\r", 1)[0].decode("latin-1")
     fields = header.split(header[3]) if len(header) > 3 else []
-    charset = fields[17] if len(fields) > 17 else ""
+    # A repetition names further sets that escape sequences may switch to; the first is that of the message.
+    declared = fields[17].split("~")[0].strip().upper() if len(fields) > 17 else ""
     try:
-        return text.decode("latin-1" if _LATIN.search(charset) else "utf-8")
-    except UnicodeDecodeError:
+        return text.decode(_codec(declared))
+    except (UnicodeDecodeError, LookupError):
         return None
+
+
+def _codec(declared: str) -> str:
+    if _UTF_8.fullmatch(declared):
+        return "utf-8"
+    if part := _PART_OF_8859.fullmatch(declared):
+        return f"iso8859-{part[1]}"
+    return _ASIAN[declared]
 
 
 def instant(value: str, zone: ZoneInfo) -> datetime:
@@ -100,7 +118,10 @@ def _message(start: int, lines: list[bytes]) -> RawMessage:
     return RawMessage(line=start, text=b"\r".join(lines), is_message=lines[0].startswith(b"MSH"))
 
 
-def _lines(content: bytes) -> list[bytes]:
-    """Lines as an editor counts them, whichever of CR, LF and CRLF ends them; frame bytes end a message, not a line."""
-    unframed = re.sub(rb"\x1c\r?\n?|\x0b", lambda found: b"\n" if found[0][:1] == b"\x1c" else b"", content)
-    return re.split(rb"\r\n|\r|\n", unframed)
+def _lines(content: bytes) -> Iterator[tuple[int, bytes, bool]]:
+    """Lines as an editor counts them, whichever of CR, LF and CRLF ends them, and whether an MLLP frame ends there."""
+    for number, line in enumerate(re.split(rb"\r\n|\r|\n", content), start=1):
+        *ended, rest = line.replace(START_BLOCK, b"").split(END_BLOCK[:1])
+        for part in ended:
+            yield number, part, True
+        yield number, rest, False

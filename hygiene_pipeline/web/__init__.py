@@ -1,0 +1,1 @@
+"""What others reach over HTTP, one module a door."""
