@@ -13,8 +13,9 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn
 from rich.table import Table
 from rich.text import Text
 
-from hygiene_pipeline.doctor import Finding, examine
+from hygiene_pipeline.doctor import examine
 from hygiene_pipeline.failures import HygieneError, PermanentError
+from hygiene_pipeline.finding import Finding
 from hygiene_pipeline.folders import Folders
 from hygiene_pipeline.practice import load_practice
 from hygiene_pipeline.progress import listening

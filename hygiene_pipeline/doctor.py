@@ -2,11 +2,11 @@
 
 import sqlite3
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
 
 from hygiene_pipeline.failures import HygieneError
+from hygiene_pipeline.finding import Finding
 from hygiene_pipeline.folders import Folders
 from hygiene_pipeline.landing.ledger import PLACES
 from hygiene_pipeline.practice import Practice, load_practice
@@ -14,16 +14,6 @@ from hygiene_pipeline.privacy.agreements import require_agreement, vendors_of
 from hygiene_pipeline.privacy.keys import WAREHOUSE, environment_name, find_key
 from hygiene_pipeline.privacy.roles import load_roles
 from hygiene_pipeline.warehouse import open_warehouse
-
-
-@dataclass(frozen=True, kw_only=True)
-class Finding:
-    """One thing that was looked at. `is_fatal`: tonight's run would not do its work."""
-
-    subject: str
-    is_fine: bool
-    told: str
-    is_fatal: bool = True
 
 
 def examine(practice_id: str, *, at: datetime) -> Iterator[Finding]:

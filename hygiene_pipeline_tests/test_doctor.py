@@ -10,7 +10,8 @@ from typer.testing import CliRunner
 
 from hygiene_pipeline.cli import app
 from hygiene_pipeline.crm.embedded import EmbeddedCrm
-from hygiene_pipeline.doctor import Finding, examine
+from hygiene_pipeline.doctor import examine
+from hygiene_pipeline.finding import Finding
 from hygiene_pipeline.folders import Folders, PracticeFolders
 from hygiene_pipeline.privacy.keys import WAREHOUSE, key_for
 from hygiene_pipeline.warehouse import open_warehouse
