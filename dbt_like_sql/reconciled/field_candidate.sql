@@ -157,34 +157,20 @@ coverage_status as (
     where insurance_status is not null
 ),
 
--- The word that stops messages on one channel stops that channel.
+-- The word that stops messages on one channel stops every channel.
 stop as (
     select
         link.patient_id,
         'patient' as source,
         reply.contact_id as source_id,
-        {
-            'field': case
-                when lower(reply.channel) in ('sms', 'text') then 'sms_opt_out'
-                when lower(reply.channel) = 'email' then 'email_opt_out'
-                else 'call_opt_out'
-            end,
-            'value': 'true',
-            'confirmed_at': max(reply.received_at)
-        } as said,
+        {'field': channel.field, 'value': 'true', 'confirmed_at': max(reply.received_at)} as said,
         max({'at': reply.received_at, 'ref': reply.evidence_ref}).ref as evidence_ref,
     from staging.reply as reply
     cross join clock
+    cross join (values ('sms_opt_out'), ('email_opt_out'), ('call_opt_out')) as channel(field)
     inner join identity.patient_link as link on link.source = 'crm' and link.source_id = reply.contact_id
     where reply.kind = 'stop' and reply.received_at <= clock.as_of
-    group by
-        link.patient_id,
-        reply.contact_id,
-        case
-            when lower(reply.channel) in ('sms', 'text') then 'sms_opt_out'
-            when lower(reply.channel) = 'email' then 'email_opt_out'
-            else 'call_opt_out'
-        end
+    group by link.patient_id, reply.contact_id, channel.field
 ),
 
 said as (

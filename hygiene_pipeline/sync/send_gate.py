@@ -25,14 +25,11 @@ with decided as (
     from reconciled.field_decision
     group by patient_id
 ),
+-- Whoever said stop on one channel is left in peace on all, before the CRM shows it.
 stopped as (
-    select
-        contact_id,
-        bool_or(channel is null or channel not in {_VOICE}) as email_opt_out,
-        bool_or(channel is null or channel <> 'email') as phone_opt_out
+    select distinct contact_id
     from staging.reply
     where kind = 'stop'
-    group by contact_id
 ),
 -- One row per contact whose phone only the patient can put right, and which is not being put right already.
 askable as (
@@ -48,11 +45,11 @@ askable as (
         or coalesce(decided.is_deceased, false) as is_deceased,
         coalesce(contact.email_opt_out, false)
         or coalesce(decided.email_opt_out, false)
-        or coalesce(stopped.email_opt_out, false) as email_opt_out,
+        or stopped.contact_id is not null as email_opt_out,
         coalesce(contact.sms_opt_out, false)
         or coalesce(contact.call_opt_out, false)
         or coalesce(decided.phone_opt_out, false)
-        or coalesce(stopped.phone_opt_out, false) as phone_opt_out,
+        or stopped.contact_id is not null as phone_opt_out,
         -- The tries are counted for this number since it last was good.
         coalesce(greatest(contact.phone_since, status.phone_confirmed_at), to_timestamp(0)) as since
     from staging.crm_contact as contact

@@ -160,7 +160,10 @@ WRITTEN = {
     ),
     "the completion": ("C13", {"care_status": ("active", "completed"), "segments": ("diabetes", "")}),
     "the death": ("C07", {"care_status": ("active", "deceased"), "segments": ("diabetes", "")}),
-    "the opt-out that came by reply": ("C08", {"sms_opt_out": ("false", "true")}),
+    "the opt-out that came by reply": (
+        "C08",
+        {f"{channel}_opt_out": ("false", "true") for channel in ("sms", "email", "call")},
+    ),
     "nothing about a referring provider": ("C12", {}),
     "nothing about a contact that is right": ("C01", {}),
 }  # fmt: skip

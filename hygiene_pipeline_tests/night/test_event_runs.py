@@ -28,6 +28,10 @@ WRITTEN = {
     },
     "eligibility_event": {("C02", "insurance_status", "verify_required")},
     "reply_event": {
+        ("C01", "last_phone_verified", "2026-03-02T16:10:00Z"),
+        ("C02", "sms_opt_out", "true"),
+        ("C02", "email_opt_out", "true"),
+        ("C02", "call_opt_out", "true"),
         ("C03", "phone", phone_of(3, generation=2)),
         ("C03", "last_phone_verified", "2026-03-02T16:30:00Z"),
     },
@@ -47,16 +51,19 @@ def arrivals() -> dict[str, dict[str, bytes]]:
     answer = {
         **PAYER, "check_id": "K99", "member_id": "ACM0002", "result": "inactive", "stamp": "20260302T1030",
     }  # fmt: skip
-    reply = {
-        "contact_id": "C03", "received_at": "2026-03-02T16:30:00Z", "channel": "sms", "kind": "change_phone",
-        "value": phone_of(3, generation=2),
-    }  # fmt: skip
+    replies = [
+        {"contact_id": "C01", "received_at": "2026-03-02T16:10:00Z", "channel": "email", "kind": "confirm_phone",
+         "value": phone_of(1)},
+        {"contact_id": "C02", "received_at": "2026-03-02T16:20:00Z", "channel": "sms", "kind": "stop", "value": "STOP"},
+        {"contact_id": "C03", "received_at": "2026-03-02T16:30:00Z", "channel": "sms", "kind": "change_phone",
+         "value": phone_of(3, generation=2)},
+    ]  # fmt: skip
     discharge = formats.discharge("M01", stamp="20260302093000-0500", control="A1")
     plan = formats.care_plan("CP99", "E04", "completed", start="2026-01-05T15:00:00Z", end="2026-03-02T14:00:00Z")
     return {
         "ehr_event": {"ehr_events/noon.hl7": discharge.encode(), "ehr_events/plan.json": formats.ndjson_bytes([plan])},
         "eligibility_event": {"pm/eligibility/noon.271": formats.x12_271([answer], control=99).encode()},
-        "reply_event": {"replies/noon.ndjson": formats.ndjson_bytes([reply])},
+        "reply_event": {"replies/noon.ndjson": formats.ndjson_bytes(replies)},
     }
 
 
@@ -93,6 +100,13 @@ def runs(bed: TinyPractice) -> Iterator[dict[str, Run]]:
 @pytest.mark.parametrize("job", ARRIVALS)
 def test_corrects_the_crm_at_once(runs: dict[str, Run], job: str) -> None:
     assert runs[job].written == WRITTEN[job]
+
+
+def test_what_a_patient_says_is_the_evidence_in_the_ledger(bed: TinyPractice, runs: dict[str, Run]) -> None:
+    rows = bed.rows("select contact_id, field, evidence_ref from sync.crm_change where evidence_ref like 'replies/%'")
+    assert {(row["contact_id"], row["field"]): row["evidence_ref"] for row in rows} == {
+        (contact_id, field): f"replies/noon.ndjson:{contact_id[-1]}" for contact_id, field, _ in WRITTEN["reply_event"]
+    }
 
 
 @pytest.mark.parametrize("job", ARRIVALS)

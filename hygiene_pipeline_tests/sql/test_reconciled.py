@@ -183,12 +183,13 @@ def test_a_placeholder_never_wins() -> None:
     assert patient(crm_contact=[{"phone": OLD}], pm_patient=pm)["phone"] == OLD
 
 
-def test_a_stop_closes_its_channel_and_no_other() -> None:
+@pytest.mark.parametrize("channel", ["sms", "email", "voice", None])
+def test_a_stop_on_one_channel_closes_every_channel(channel: str | None) -> None:
     row = patient(
-        crm_contact=[{"sms_opt_out": False, "email_opt_out": False, "call_opt_out": True}],
-        reply=[{"kind": "stop", "channel": "sms", "received_at": ago(3)}],
+        crm_contact=[{"sms_opt_out": False, "email_opt_out": None, "call_opt_out": True}],
+        reply=[{"kind": "stop", "channel": channel, "received_at": ago(3)}],
     )
-    assert (row["sms_opt_out"], row["email_opt_out"], row["call_opt_out"]) == (True, False, True)
+    assert (row["sms_opt_out"], row["email_opt_out"], row["call_opt_out"]) == (True, True, True)
 
 
 @pytest.mark.parametrize(
