@@ -12,6 +12,13 @@ Port = Annotated[int, Field(ge=0, le=65535)]
 Host = Annotated[str, Field(min_length=1)]
 
 
+def _is_this_machine(host: str) -> bool:
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
 class Tls(Part):
     """PEM files of the server's certificate; `client_ca` asks senders for a certificate of that authority."""
 
@@ -59,10 +66,3 @@ class Receive(Part):
 
     mllp: Mllp = Mllp()
     webhook: Webhook = Webhook()
-
-
-def _is_this_machine(host: str) -> bool:
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
