@@ -52,8 +52,15 @@ def _verdict(
     resource: _Resource, outcomes: Outcomes, begin: date | None, end: date | None, on: date
 ) -> tuple[Result, str]:
     # True and False in FHIR are what 1 and 6 are in X12.
+    note = _text(resource.get("disposition"))
     benefits = [
-        Benefit(code="1" if each["inforce"] else "6", service_types=(outcomes.service_type,), begin=begin, end=end)
+        Benefit(
+            code="1" if each["inforce"] else "6",
+            service_types=(outcomes.service_type,),
+            begin=begin,
+            end=end,
+            notes=(note,) if note else (),
+        )
         for each in _objects(resource.get("insurance"))
         if isinstance(each.get("inforce"), bool)
     ]

@@ -39,12 +39,13 @@ class Outcomes(BaseModel):
 
 @dataclass(frozen=True, kw_only=True)
 class Benefit:
-    """One EB: its code, the service types it is about, and the period it holds for."""
+    """One EB: its code, the service types it is about, the period it holds for, and what the payer wrote beside it."""
 
     code: str
     service_types: tuple[str, ...]
     begin: date | None = None
     end: date | None = None
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -88,12 +89,12 @@ def _spoken(outcomes: Outcomes, benefit: Benefit, on: date) -> tuple[Result, str
     outcome = outcomes.benefits.get(benefit.code)
     if outcome is None:
         return None
-    text = f"EB {benefit.code}: {outcome.text}"
-    if outcome.result == "active" and benefit.end is not None and benefit.end < on:
-        return "inactive", f"{text}, but the plan has ended"
-    if outcome.result == "active" and benefit.begin is not None and benefit.begin > on:
-        return "payer_error", f"{text}, but the plan has not begun"
-    return outcome.result, text
+    result, text = outcome.result, f"EB {benefit.code}: {outcome.text}"
+    if result == "active" and benefit.end is not None and benefit.end < on:
+        result, text = "inactive", f"{text}, but the plan has ended"
+    elif result == "active" and benefit.begin is not None and benefit.begin > on:
+        result, text = "payer_error", f"{text}, but the plan has not begun"
+    return result, " | ".join([text, *benefit.notes])
 
 
 def _rejected(outcomes: Outcomes, rejections: Sequence[Rejection]) -> tuple[Result, str]:

@@ -9,8 +9,8 @@ from datetime import UTC, datetime, tzinfo
 
 from hygiene_pipeline.pm.outcomes import Benefit, Outcomes, Rejection, decide
 from hygiene_pipeline.pm.protocol import EligibilityAnswer, Unusable
-from hygiene_pipeline.pm.x12_dates import instant
-from hygiene_pipeline.pm.x12_loops import Loops, Person
+from hygiene_pipeline.pm.x12_dates import Period, instant, period
+from hygiene_pipeline.pm.x12_loops import PERSONS, Loop, Loops
 from hygiene_pipeline.pm.x12_segments import interchanges
 from hygiene_pipeline.pm.x12_transactions import Transaction, transactions
 
@@ -22,39 +22,44 @@ def read_271(text: str, *, outcomes: Outcomes, timezone: tzinfo) -> Iterator[Eli
             yield interchange
             continue
         is_empty = True
-        for transaction in transactions(interchange):
-            is_empty = False
-            yield from _read(transaction, outcomes, timezone)
+        for found in transactions(interchange):
+            if isinstance(found, Transaction):
+                is_empty = False
+                yield from _read(found, outcomes, timezone)
+            else:
+                yield found
         if is_empty:
             first = interchange.segments[0].position
             yield Unusable(position=first, reason="no_transaction", original=interchange.text(interchange.segments))
 
 
-def _read(
-    transaction: Transaction | Unusable, outcomes: Outcomes, timezone: tzinfo
-) -> Iterator[EligibilityAnswer | Unusable]:
-    if isinstance(transaction, Unusable):
-        yield transaction
-    elif transaction.segments[0].element(1) != "271":
+def _read(transaction: Transaction, outcomes: Outcomes, timezone: tzinfo) -> Iterator[EligibilityAnswer | Unusable]:
+    if transaction.segments[0].element(1) != "271":
         yield transaction.unusable(transaction.segments, "not_a_271")
+    elif not transaction.is_counted:
+        yield transaction.unusable(transaction.segments, "wrong_segment_count")
     else:
         yield from _answers(transaction, outcomes, timezone)
 
 
 def _answers(transaction: Transaction, outcomes: Outcomes, timezone: tzinfo) -> Iterator[EligibilityAnswer | Unusable]:
-    loops = Loops(transaction.segments, outcomes)
+    loops = Loops(transaction.segments)
     checked_at = _checked_at(transaction, loops, timezone)
     if checked_at is None:
         yield transaction.unusable(transaction.segments, "bad_timestamp")
         return
-    # A rejection of the whole inquiry names nobody, and is an answer all the same.
-    persons = loops.persons or [Person(segments=transaction.segments, payer=loops.payer)]
-    for person in persons:
-        if not transaction.is_complete and person is persons[-1]:
+    spoken_of = sorted([*loops.persons, *loops.rejected_inquiries], key=lambda each: each.segments[0].position)
+    if not transaction.is_complete and not loops.persons:
+        yield transaction.unusable(transaction.segments, "truncated_transaction")
+        return
+    if not spoken_of:
+        yield transaction.unusable(transaction.segments, "no_answer")
+    for loop in spoken_of:
+        if not transaction.is_complete and loop is loops.persons[-1]:
             # The benefits that were cut off might have said something else.
-            yield transaction.unusable(person.segments, "truncated_transaction")
-        elif not person.has_dependents or person.benefits or person.rejections:
-            yield _answer(transaction, loops, person, outcomes, checked_at)
+            yield _unusable(transaction, loop, "truncated_transaction")
+        elif not loop.has_dependents or loop.benefits or loop.rejections:
+            yield _answer(transaction, loops, loop, outcomes, checked_at)
 
 
 def _checked_at(transaction: Transaction, loops: Loops, timezone: tzinfo) -> datetime | None:
@@ -66,49 +71,63 @@ def _checked_at(transaction: Transaction, loops: Loops, timezone: tzinfo) -> dat
 
 
 def _answer(
-    transaction: Transaction, loops: Loops, person: Person, outcomes: Outcomes, checked_at: datetime
+    transaction: Transaction, loops: Loops, loop: Loop, outcomes: Outcomes, checked_at: datetime
 ) -> EligibilityAnswer | Unusable:
-    benefits = _benefits(transaction, person)
-    verdict = decide(outcomes, benefits, _rejections(loops, person), on=checked_at.date())
+    plan = period(loop.dates, outcomes.plan_dates)
+    benefits = _benefits(transaction, loop, plan, outcomes)
+    verdict = decide(outcomes, benefits, _rejections(loop), on=checked_at.date())
     if verdict is None:
-        return transaction.unusable(person.segments, "no_answer")
-    position = person.segments[0].position
-    subscriber = person.subscriber or person
+        return _unusable(transaction, loop, "no_answer")
+    position = loop.segments[0].position
+    subscriber = loop.subscriber or loop
     control = f"{transaction.interchange.control}/{transaction.control}"
     return EligibilityAnswer(
         position=position,
-        check_id=person.trace or subscriber.trace or loops.began.element(3) or control,
-        pm_patient_id=person.account or None,
-        payer_id=person.payer.payer_id or None,
-        payer_name=person.payer.name or None,
-        member_id=person.member_id or subscriber.member_id or None,
+        check_id=loop.trace or subscriber.trace or loops.began.element(3) or control,
+        pm_patient_id=loop.account or None,
+        payer_id=loop.payer.payer_id or None,
+        payer_name=loop.payer.name or None,
+        member_id=loop.member_id or subscriber.member_id or None,
         checked_at=checked_at.astimezone(UTC).isoformat(),
         result=verdict[0],
         message=verdict[1],
-        plan_begin=person.plan.begin.isoformat() if person.plan.begin else None,
-        plan_end=person.plan.end.isoformat() if person.plan.end else None,
+        plan_begin=plan.begin.isoformat() if plan.begin else None,
+        plan_end=plan.end.isoformat() if plan.end else None,
         source_format="x12",
         evidence_ref=f"271/{control}/{position}",
     )
 
 
-def _benefits(transaction: Transaction, person: Person) -> list[Benefit]:
+def _benefits(transaction: Transaction, loop: Loop, plan: Period, outcomes: Outcomes) -> list[Benefit]:
     """The person's benefits; dates within a benefit override those of the plan."""
     repetition = transaction.interchange.repetition
-    return [
-        Benefit(
-            code=segment.element(1),
-            service_types=tuple(segment.element(3).split(repetition)),
-            begin=known.begin or person.plan.begin,
-            end=known.end or person.plan.end,
+    found = []
+    for said in loop.benefits:
+        known = period(said.dates, outcomes.benefit_dates).and_also(plan)
+        found.append(
+            Benefit(
+                code=said.segment.element(1),
+                service_types=tuple(each.strip() for each in said.segment.element(3).split(repetition)),
+                begin=known.begin,
+                end=known.end,
+                notes=tuple(said.notes),
+            )
         )
-        for segment, known in person.benefits
-    ]
+    return found
 
 
-def _rejections(loops: Loops, person: Person) -> list[Rejection]:
-    """The person's own rejections; those of the subscriber or of the inquiry only if nothing was said of the person."""
-    if person.rejections or person.benefits:
-        return person.rejections
-    inherited = person.subscriber.rejections if person.subscriber else []
-    return inherited or loops.rejections
+def _rejections(loop: Loop) -> list[Rejection]:
+    """The loop's own rejections; those above it only if nothing was said of the person, or no person is spoken of."""
+    if not loop.is_person:
+        return [*loop.inherited_rejections, *loop.rejections]
+    return loop.rejections if loop.rejections or loop.benefits else loop.inherited_rejections
+
+
+def _unusable(transaction: Transaction, loop: Loop, reason: str) -> Unusable:
+    """A person's segments for the quarantine, behind those that say which payer and inquiry they are of."""
+    position = loop.segments[0].position
+    persons = [each for each in transaction.segments if each.name == "HL" and each.element(3) in PERSONS]
+    begin = min([position, *(each.position for each in persons[:1])])
+    head = [each for each in transaction.segments if each.position < begin]
+    kept = transaction.unusable([*head, *loop.segments], reason)
+    return Unusable(position=position, reason=reason, original=kept.original)

@@ -1,6 +1,6 @@
 """Dates and times as X12 writes them. Null where they cannot be read."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime, tzinfo
 
@@ -43,11 +43,18 @@ def instant(on: str, at: str, timezone: tzinfo) -> datetime | None:
     return datetime(found.year, found.month, found.day, hour, minute, second, tzinfo=timezone)
 
 
-def period(segment: Segment, ends: Mapping[str, str]) -> Period:
-    """What a DTP says: a range gives both ends, a single date the end that its qualifier stands for."""
-    end = ends.get(segment.element(1))
-    if end is None:
-        return Period()
+def period(dates: Iterable[Segment], ends: Mapping[str, str]) -> Period:
+    """What the DTP of a loop say together; where two speak of the same end, the qualifier that `ends` names first."""
+    order = list(ends)
+    spoken = [each for each in dates if each.element(1) in ends]
+    found = Period()
+    for segment in sorted(spoken, key=lambda each: order.index(each.element(1))):
+        found = found.and_also(_stated(segment, ends[segment.element(1)]))
+    return found
+
+
+def _stated(segment: Segment, end: str) -> Period:
+    """A range gives both ends, a single date the end that its qualifier stands for."""
     if segment.element(2) == "RD8":
         begin, _, last = segment.element(3).partition("-")
         return Period(begin=day(begin), end=day(last))

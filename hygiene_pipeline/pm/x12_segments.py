@@ -1,13 +1,20 @@
 """From the text of an X12 file to interchanges of segments, whatever delimiters and line breaks it was written with.
 
-Written for files as they are: several interchanges in a file, each with its own delimiters; lines wrapped at 80 columns
-or broken after every segment; text before the first interchange; a last segment that is cut off.
+The segments are read by pyx12's tokenizer, an interchange at a time. It wants one interchange of fixed columns and
+unbroken segments, reads no further at an empty segment or at one longer than its buffer, and drops a last segment
+without terminator. Files have several interchanges, each with its own delimiters; lines wrapped at 80 columns; headers
+without padding; text in between. So each interchange is cut out, unwrapped, and given to it behind a header of its own
+kind; where it stops early it is set on again. Its reader of envelopes is not used: it fails on trailers without a
+header, and after one lost trailer blames the wrong envelope.
 """
 
 import re
 from collections.abc import Iterator
+from io import StringIO
 from itertools import pairwise
 from typing import NamedTuple
+
+from pyx12.rawx12file import RawX12File
 
 from hygiene_pipeline.pm.protocol import Unusable
 
@@ -15,6 +22,7 @@ from hygiene_pipeline.pm.protocol import Unusable
 _START = re.compile(r"ISA([^A-Za-z0-9 \r\n])\s?\d\s?\d\s?\1(?s:.){0,12}?\1\s?\d\s?\d\s?\1")
 _LINE_BREAKS = str.maketrans("", "", "\r\n")
 _HEADER_ELEMENTS = 16
+_HEADER_WIDTHS = (2, 10, 2, 10, 2, 15, 2, 15, 6, 4, 1)
 
 
 class Segment(NamedTuple):
@@ -72,13 +80,13 @@ def _interchange(chunk: str, position: int) -> Interchange | Unusable:
         return Unusable(position=position, reason="malformed_interchange", original=chunk)
     terminator = last[1:]
     if not terminator or terminator.isalnum():
-        pieces = chunk.replace("\r", "\n").split("\n")
+        lines = _lines(chunk.replace("\r", "\n"), separator, "\n")
     else:
-        pieces = compact.split(terminator)
-    named = (piece.strip(" \t\r\n") for piece in pieces)
+        lines = _lines(compact, separator, terminator)
+    named = (line.strip(" \t\r\n") for line in lines)
     segments = [
-        Segment(position=number, elements=piece.split(separator))
-        for number, piece in enumerate((each for each in named if each), start=position)
+        Segment(position=number, elements=line.split(separator))
+        for number, line in enumerate((each for each in named if each), start=position)
     ]
     repetition = header[11].strip()
     return Interchange(
@@ -87,3 +95,23 @@ def _interchange(chunk: str, position: int) -> Interchange | Unusable:
         repetition=repetition if len(repetition) == 1 and not repetition.isalnum() else "^",
         segments=segments,
     )
+
+
+def _lines(text: str, separator: str, terminator: str) -> Iterator[str]:
+    """Every segment as a text, by the library; what it leaves is the segment that it could not take, and the rest."""
+    end = re.escape(terminator)
+    left = re.sub(f"{end}(?:\\s*{end})+", lambda _: terminator, text)
+    while left.strip():
+        source = StringIO(_header(separator, terminator) + left)
+        tokenizer = RawX12File(source)
+        lines = iter(tokenizer)
+        next(lines)
+        yield from lines
+        too_long, _, left = (tokenizer.buffer + source.read()).partition(terminator)
+        yield too_long
+
+
+def _header(separator: str, terminator: str) -> str:
+    """An ISA that says nothing but the delimiters, in the columns where the library looks for them."""
+    filled = ["ISA", *("0" * width for width in _HEADER_WIDTHS), "00501", "0" * 9, "0", "0"]
+    return separator.join([*filled, separator + terminator])

@@ -10,9 +10,16 @@ SUBSCRIBER = ("HL*3*2*22*0", "TRN*2*T-1*9CLINIC000", "NM1*IL*1*ROE*JANE****MI*M1
 BHT = "BHT*0022*11*REF-9*20260228*2330"
 
 
-def transaction(*body: str, st: str = "ST*271*0001", bht: str = BHT, se: str = "SE*99*0001") -> list[str]:
-    """ST, BHT, payer, provider, the body, SE."""
-    return [each for each in (st, bht, *PAYER, *PROVIDER, *body, se) if each]
+def transaction(*body: str, st: str = "ST*271*0001", bht: str = BHT, se: str | None = None) -> list[str]:
+    """ST, BHT, payer, provider, the body, and an SE that counts them, if no other is given."""
+    return enclosed(st, bht, *PAYER, *PROVIDER, *body, se=se)
+
+
+def enclosed(st: str, *body: str, se: str | None = None) -> list[str]:
+    """An ST, some segments, and the SE that belongs to it, if no other is given; empty texts are left out."""
+    segments = [each for each in (st, *body) if each]
+    trailer = f"SE*{len(segments) + 1}*{st.split('*')[-1]}" if se is None else se
+    return [*segments, trailer] if trailer else segments
 
 
 def subscriber(*said: str) -> list[str]:
@@ -21,9 +28,17 @@ def subscriber(*said: str) -> list[str]:
 
 
 def interchange(
-    *transactions: Sequence[str], isa: str = ISA, end: str = "~", separator: str = "*", repetition: str = "^"
+    *transactions: Sequence[str],
+    isa: str = ISA,
+    end: str = "~",
+    separator: str = "*",
+    repetition: str = "^",
+    ge: str | None = None,
+    iea: str = "IEA*1*000000001",
 ) -> str:
-    """The transactions in an envelope; `separator` replaces every *, `repetition` every ^."""
-    segments = [isa, GS, *(segment for each in transactions for segment in each), "GE*1*1", "IEA*1*000000001"]
-    text = end.join(segments) + end
+    """The transactions in an envelope that counts them; `separator` replaces every *, `repetition` every ^."""
+    inner = [segment for each in transactions for segment in each]
+    count = sum(segment.startswith("ST*") for segment in inner)
+    trailers = [f"GE*{count}*1" if ge is None else ge, iea]
+    text = end.join([isa, GS, *inner, *(each for each in trailers if each)]) + end
     return text.replace("^", repetition).replace("*", separator)

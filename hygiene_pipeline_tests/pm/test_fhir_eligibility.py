@@ -95,6 +95,11 @@ DETAILS = {
         "member_id",
         "M200",
     ),
+    "what the payer wrote beside it": (
+        {"disposition": "See new card"},
+        "message",
+        "EB 1: active coverage | See new card",
+    ),
     "created without time is local midnight": ({"created": "2026-02-28"}, "checked_at", "2026-02-28T05:00:00+00:00"),
     "created in Zulu": ({"created": "2026-02-28T10:00:00Z"}, "checked_at", "2026-02-28T10:00:00+00:00"),
 }

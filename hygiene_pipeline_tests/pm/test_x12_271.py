@@ -8,10 +8,12 @@ from hygiene_pipeline.pm.outcomes import shipped_outcomes
 from hygiene_pipeline.pm.protocol import EligibilityAnswer, Unusable
 from hygiene_pipeline.pm.x12_271 import read_271
 from hygiene_pipeline_tests.pm.interchange import (
+    BHT,
     ISA,
     PAYER,
     PROVIDER,
     SUBSCRIBER,
+    enclosed,
     interchange,
     subscriber,
     transaction,
@@ -75,15 +77,15 @@ def test_a_batch_of_subscribers_under_two_payers():
 REJECTIONS = {
     "of the payer, naming nobody": (transaction("AAA*N**42*R"), None, "payer_error", "AAA 42 (provider)"),
     "of the person": (subscriber("AAA*N**75*C"), "M100", "not_found", "AAA 75 (subscriber)"),
-    "of the person in a benefit": (subscriber("EB*1**33", "AAA*N**70*C"), "M100", "payer_error", "AAA 70 (subscriber)"),
+    "of the person in a benefit": (subscriber("EB*1**33", "AAA*N**70*C"), "M100", "payer_error", "AAA 70 (benefit)"),
     "of the inquiry, with the person listed": (
-        ["ST*271*1", "BHT*0022*11*R*20260228*2330", *PAYER, "AAA*Y**80*R", *PROVIDER, *SUBSCRIBER, "SE*9*1"],
+        enclosed("ST*271*1", BHT, *PAYER, "AAA*Y**80*R", *PROVIDER, *SUBSCRIBER),
         "M100",
         "payer_error",
         "AAA 80 (payer)",
     ),
     "of the inquiry does not touch an answered person": (
-        ["ST*271*1", "BHT*0022*11*R*20260228*2330", *PAYER, "AAA*Y**80*R", *SUBSCRIBER, "EB*1**30", "SE*9*1"],
+        enclosed("ST*271*1", BHT, *PAYER, "AAA*Y**80*R", *SUBSCRIBER, "EB*1**30"),
         "M100",
         "active",
         "EB 1",
@@ -136,7 +138,8 @@ UNTIDY = {
     "another repetition separator": interchange(GOOD, repetition="!"),
     "wrapped at 80 columns": "\n".join(WRAPPED[i : i + 80] for i in range(0, len(WRAPPED), 80)),
     "an unpadded ISA": interchange(GOOD, isa="ISA*00**00**ZZ*P*ZZ*C*260301*0700*^*00501*1*0*P*:"),
-    "no GE and IEA": interchange(GOOD).split("GE*")[0],
+    "empty segments": interchange(GOOD).replace("~", "~~ ~"),
+    "no leading zeros in a trailer": interchange(GOOD, iea="IEA*1*1"),
     "no end after the last segment": interchange(GOOD)[:-1],
     "spaces around it": f"\n\n  {interchange(GOOD)}  \n",
     "no BHT but a time in GS": interchange(transaction(*SUBSCRIBER, "EB*1**30", bht="")),
@@ -156,11 +159,13 @@ def test_interchanges_of_one_file_have_their_own_delimiters():
     assert len({each.evidence_ref for each in answers}) == 3
 
 
+CUT = interchange(GOOD).split("EB*")[0]
+INACTIVE = subscriber("EB*6**30")
 BROKEN = {
     "text that is no X12": ("Dear clinic, please find attached", [], [(1, "outside_interchange")]),
     "a mail header before it": (f"Subject: 271\n{interchange(GOOD)}", ["active"], [(1, "outside_interchange")]),
     "an ISA that ends early": (ISA[:60], [], [(1, "malformed_interchange")]),
-    "a transaction cut off": (interchange(GOOD).split("EB*")[0], [], [(9, "truncated_transaction")]),
+    "a transaction cut off": (CUT, [], [(9, "truncated_transaction")]),
     "a transaction cut off before any person": (interchange(GOOD).split("HL*2")[0], [], [(3, "truncated_transaction")]),
     "the persons before the cut survive": (
         interchange(transaction(*SUBSCRIBER, "EB*1**30", "HL*4*2*22*0", "NM1*IL*1*X****MI*M2", "EB*1**3", se="")),
@@ -168,14 +173,71 @@ BROKEN = {
         [(13, "truncated_transaction")],
     ),
     "the transactions after the cut survive": (
-        interchange(subscriber("EB*1**30")[:-1], subscriber("EB*6**30")),
+        interchange(GOOD[:-1], INACTIVE),
         ["inactive"],
         [(9, "truncated_transaction")],
     ),
     "the interchange after a cut one survives": (
-        interchange(GOOD).split("**1^30")[0] + interchange(subscriber("EB*6**30"), end="\n"),
+        interchange(GOOD).split("**1^30")[0] + interchange(INACTIVE, end="\n"),
         ["inactive"],
         [(9, "truncated_transaction")],
+    ),
+    "a file cut between two transactions": (
+        interchange(GOOD).split("GE*")[0],
+        ["active"],
+        [(13, "truncated_interchange")],
+    ),
+    "an interchange without its IEA, and one after it": (
+        interchange(GOOD, iea="") + interchange(INACTIVE),
+        ["active", "inactive"],
+        [(14, "truncated_interchange")],
+    ),
+    "a group without its GE": (interchange(GOOD, ge=""), ["active"], [(2, "truncated_group")]),
+    "a GE without its group": (
+        interchange(GOOD).replace("~IEA", "~GE*1*1~IEA"),
+        ["active"],
+        [(15, "wrong_control_number")],
+    ),
+    "an SE that counts more segments than there are": (
+        interchange([*subscriber("EB*1**30")[:-1], "SE*13*0001"], INACTIVE),
+        ["inactive"],
+        [(3, "wrong_segment_count")],
+    ),
+    "an SE that counts no segments": (
+        interchange([*GOOD[:-1], "SE**0001"], INACTIVE),
+        ["inactive"],
+        [(3, "wrong_segment_count")],
+    ),
+    "an SE of another transaction that counts right": (
+        interchange(transaction(*SUBSCRIBER, "EB*1**30", se="SE*11*0002"), INACTIVE),
+        ["active", "inactive"],
+        [(13, "wrong_control_number")],
+    ),
+    "the trailer and the header between two transactions lost": (
+        interchange([*GOOD[:-1], *INACTIVE[1:]], GOOD, ge="GE*2*1"),
+        ["active"],
+        [(3, "wrong_segment_count")],
+    ),
+    "a GE that counts more transactions than there are": (
+        interchange(GOOD, ge="GE*2*1"),
+        ["active"],
+        [(14, "wrong_count")],
+    ),
+    "a GE of another group": (interchange(GOOD, ge="GE*1*7"), ["active"], [(14, "wrong_control_number")]),
+    "an IEA that counts more groups than there are": (
+        interchange(GOOD, iea="IEA*2*000000001"),
+        ["active"],
+        [(15, "wrong_count")],
+    ),
+    "an IEA of another interchange": (
+        interchange(GOOD, iea="IEA*1*000000002") + interchange(INACTIVE),
+        ["active", "inactive"],
+        [(15, "wrong_control_number")],
+    ),
+    "a segment longer than a library's buffer": (
+        interchange(subscriber(f"MSG*{'X' * 9000}"), INACTIVE),
+        ["inactive"],
+        [(9, "no_answer")],
     ),
     "another transaction set": (
         interchange(["ST*999*0001", "AK9*A*1*1*1", "SE*3*0001"], GOOD),
@@ -199,3 +261,104 @@ def test_what_is_broken_is_quarantined_and_the_rest_survives(text, results, reje
     assert [each.result for each in answers] == results
     assert [(each.position, each.reason) for each in unusable] == rejects
     assert all(each.original for each in unusable)
+
+
+def test_what_is_kept_of_a_person_says_which_payer_was_asked():
+    _, [unusable] = read(interchange(transaction(*SUBSCRIBER, "EB*1**30", "HL*4*2*22*0", "NM1*IL*1*X****MI*M2")))
+    assert unusable.original.splitlines() == [
+        "ST*271*0001", BHT, *PAYER, *PROVIDER, "HL*4*2*22*0", "NM1*IL*1*X****MI*M2",
+    ]  # fmt: skip
+
+
+LEVELS = {
+    "before any loop": ("inquiry", ("AAA*N**42*R",), ()),
+    "of the payer (2000A)": ("payer", (PAYER[0], "AAA*N**42*R"), ()),
+    "of the payer's name (2100A)": ("payer", (*PAYER, "AAA*N**79*C"), ()),
+    "of the provider (2100B)": ("provider", (*PAYER, *PROVIDER, "AAA*N**51*C"), ()),
+    "of the subscriber (2100C)": ("subscriber", (*PAYER, *PROVIDER, *SUBSCRIBER, "AAA*N**72*C"), ("M100",)),
+    "of the dependent (2100D)": (
+        "dependent",
+        (*PAYER, *PROVIDER, *SUBSCRIBER, *DEPENDENT, "AAA*N**77*C"),
+        ("M100",),
+    ),
+    "of a benefit (2110C)": (
+        "benefit",
+        (*PAYER, *PROVIDER, *SUBSCRIBER, "EB*V**30", "AAA*N**56*C"),
+        ("M100",),
+    ),
+    "of a dependent's benefit (2110D)": (
+        "benefit",
+        (*PAYER, *PROVIDER, *SUBSCRIBER, *DEPENDENT, "EB*V**30", "AAA*N**56*C"),
+        ("M100",),
+    ),
+}
+
+
+@pytest.mark.parametrize(("level", "body", "members"), LEVELS.values(), ids=LEVELS.keys())
+def test_a_rejection_says_at_which_level_and_what_to_do_next(level, body, members):
+    answer = one(interchange(enclosed("ST*271*0001", BHT, *body)))
+    follow_up = "may be resubmitted" if "*R" in body[-1] else "correct and resubmit"
+    assert f"({level})" in answer.message
+    assert answer.message.endswith(f"; {follow_up}")
+    assert (answer.member_id,) == (members or (None,))
+
+
+def test_a_rejection_of_one_payer_says_nothing_of_another():
+    other = ("HL*4**20*1", "NM1*PR*2*OTHER*****PI*999", "HL*5*4*21*1", "HL*6*5*22*0", "NM1*IL*1*DOE*****MI*M200")
+    text = interchange(enclosed("ST*271*0001", BHT, *PAYER, "AAA*Y**42*R", *PROVIDER, *other, "EB*1**30"))
+    answers, unusable = read(text)
+    assert [(each.payer_id, each.member_id, each.result) for each in answers] == [
+        ("12345", None, "payer_error"),
+        ("999", "M200", "active"),
+    ]
+    assert unusable == []
+
+
+def test_a_rejection_of_the_subscriber_holds_for_a_dependent_of_whom_nothing_is_said():
+    answers, _ = read(interchange(transaction(*SUBSCRIBER, "AAA*N**75*C", *DEPENDENT)))
+    assert [(each.check_id, each.result) for each in answers] == [("T-1", "not_found"), ("T-2", "not_found")]
+
+
+TRACES = {
+    "ours after the payer's": ("TRN*1*PAYERS*X", "TRN*2*OURS*9CLINIC000", "OURS"),
+    "ours before the payer's": ("TRN*2*OURS*9CLINIC000", "TRN*1*PAYERS*X", "OURS"),
+    "the first of two of ours": ("TRN*2*OURS*9CLINIC000", "TRN*2*CLEARINGHOUSES*9XCHANGE00", "OURS"),
+    "the payer's own, if that is all": ("TRN*1*PAYERS*X", "", "PAYERS"),
+    "the reference of the whole inquiry without any": ("", "", "REF-9"),
+}
+
+
+@pytest.mark.parametrize(("first", "second", "check_id"), TRACES.values(), ids=TRACES.keys())
+def test_an_answer_is_matched_to_its_inquiry_by_trace(first, second, check_id):
+    body = [each for each in (SUBSCRIBER[0], first, second, SUBSCRIBER[2], "EB*1**30") if each]
+    assert one(interchange(transaction(*body))).check_id == check_id
+
+
+OUTCOMES = shipped_outcomes()
+
+
+@pytest.mark.parametrize(("qualifier", "end"), OUTCOMES.plan_dates.items())
+def test_a_date_of_the_plan(qualifier, end):
+    single = one(interchange(subscriber(f"DTP*{qualifier}*D8*20260201", "EB*1**30")))
+    both = one(interchange(subscriber(f"DTP*{qualifier}*RD8*20260105-20261231", "EB*1**30")))
+    assert (single.plan_begin, single.plan_end) == (("2026-02-01", None) if end == "begin" else (None, "2026-02-01"))
+    assert (both.plan_begin, both.plan_end) == ("2026-01-05", "2026-12-31")
+
+
+@pytest.mark.parametrize(("qualifier", "end"), OUTCOMES.benefit_dates.items())
+def test_a_date_of_a_benefit(qualifier, end):
+    on = "20260401" if end == "begin" else "20260201"
+    answer = one(interchange(subscriber("EB*1**30", f"DTP*{qualifier}*D8*{on}")))
+    assert answer.result == ("payer_error" if end == "begin" else "inactive")
+    ended = one(interchange(subscriber("EB*1**30", f"DTP*{qualifier}*RD8*20250101-20251231")))
+    assert ended.result == "inactive"
+
+
+def test_the_day_that_was_asked_about_is_no_begin_where_the_payer_gives_one():
+    answer = one(interchange(subscriber("DTP*291*D8*20260228", "DTP*346*D8*20250101", "EB*1**30")))
+    assert answer.plan_begin == "2025-01-01"
+
+
+def test_a_message_of_the_payer_stays_with_its_benefit():
+    text = interchange(subscriber("EB*6**30", "MSG*SEE NEW CARD", "EB*B**98", "MSG*CO-PAYMENT WAIVED"))
+    assert one(text).message == "EB 6: inactive | SEE NEW CARD"
