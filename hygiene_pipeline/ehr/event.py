@@ -17,7 +17,11 @@ class EventPhone:
 
 @dataclass(frozen=True, kw_only=True)
 class EhrEvent:
-    """One event. `event_id` is the same whenever the same event is sent again."""
+    """One event. `event_id` is the same whenever the same event is sent again.
+
+    `pathways` are the codes that say what kind of care it belongs to, as the sender writes them: class and service of a
+    visit, type and category of a referral. `retired_mrn` is the number that a merge retires or an unlink frees.
+    """
 
     event_id: str
     kind: str
@@ -27,6 +31,7 @@ class EhrEvent:
     mrn: str | None = None
     ehr_patient_id: str | None = None
     status: str | None = None
+    pathways: tuple[str, ...] = ()
     disposition: str | None = None
     discharged_at: datetime | None = None
     is_deceased: bool | None = None

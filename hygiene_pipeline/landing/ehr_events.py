@@ -29,6 +29,7 @@ _COLUMNS: dict[str, pa.DataType] = {
     "ehr_patient_id": pa.string(),
     "event_at": _INSTANT,
     "status": pa.string(),
+    "pathways": pa.list_(pa.string()),
     "disposition": pa.string(),
     "discharged_at": _INSTANT,
     "is_deceased": pa.bool_(),
@@ -49,13 +50,15 @@ def create_tables(con: duckdb.DuckDBPyConnection) -> None:
     con.execute(
         """create table if not exists raw.ehr_event (
              event_id varchar, kind varchar, mrn varchar, ehr_patient_id varchar, event_at timestamptz, status varchar,
-             disposition varchar, discharged_at timestamptz, is_deceased boolean, deceased_at timestamptz,
-             visit_number varchar, retired_mrn varchar, scheduled_at timestamptz, resource_type varchar,
+             pathways varchar[], disposition varchar, discharged_at timestamptz, is_deceased boolean,
+             deceased_at timestamptz, visit_number varchar, retired_mrn varchar, scheduled_at timestamptz, resource_type varchar,
              resource_id varchar, evidence_ref varchar,
              phones struct("value" varchar, "system" varchar, "use" varchar, equipment varchar)[],
              source_file varchar, source_line bigint, file_id varchar, take_seq bigint, extracted_at timestamptz,
              row_hash varchar)"""
     )
+    # A warehouse from before messages told their pathway.
+    con.execute("alter table raw.ehr_event add column if not exists pathways varchar[]")
 
 
 def load_ehr_events(
@@ -82,9 +85,11 @@ def _append_events(
     if not events:
         return 0
     con.register("ehr_event_batch", _table(events))
+    names = ", ".join(f'"{name}"' for name in _COLUMNS)
     row = con.execute(
         f"""insert into raw.ehr_event
-            select {", ".join(f'"{name}"' for name in _COLUMNS)}, ?, source_line, ?, ?, ?, row_hash
+              ({names}, source_file, source_line, file_id, take_seq, extracted_at, row_hash)
+            select {names}, ?, source_line, ?, ?, ?, row_hash
             from ehr_event_batch
             where event_id not in (select event_id from raw.ehr_event)
             qualify row_number() over (partition by event_id order by position) = 1""",
@@ -138,7 +143,9 @@ def _table(events: Sequence[EhrEvent]) -> pa.Table:
 
 def _value(event: EhrEvent, name: str) -> object:
     value = getattr(event, name)
-    return [vars(phone) for phone in value] if name == "phones" else value
+    if name == "phones":
+        return [vars(phone) for phone in value]
+    return list(value) if name == "pathways" else value
 
 
 def _row_hash(event: EhrEvent) -> str:
