@@ -36,9 +36,9 @@ def practice_with(**parts: Any) -> Practice:
     [
         pytest.param({}, (), id="files and the embedded CRM stay here"),
         pytest.param({"phone_lookup": {"kind": "files"}}, (), id="a file of numbers stays here"),
-        pytest.param({"phone_lookup": {"kind": "twilio"}}, ("twilio",), id="twilio"),
+        pytest.param({"phone_lookup": {"kind": "twilio", "account_sid": "AC00000000"}}, ("twilio",), id="twilio"),
         pytest.param({"phone_lookup": {"kind": "numverify"}}, ("numverify",), id="numverify"),
-        pytest.param({"pm": {"kind": "tebra", "wsdl_url": "https://pm.example/?wsdl"}}, ("tebra",), id="tebra"),
+        pytest.param({"pm": {"kind": "tebra", "practice_name": "Lakeside"}}, ("tebra",), id="tebra"),
         pytest.param(
             {"ehr": {"kind": "smart_bulk", "base_url": "https://fhir.example/r4"}},
             ("fhir.example",),
