@@ -51,8 +51,8 @@ def create_tables(con: duckdb.DuckDBPyConnection) -> None:
         """create table if not exists raw.ehr_event (
              event_id varchar, kind varchar, mrn varchar, ehr_patient_id varchar, event_at timestamptz, status varchar,
              pathways varchar[], disposition varchar, discharged_at timestamptz, is_deceased boolean,
-             deceased_at timestamptz, visit_number varchar, retired_mrn varchar, scheduled_at timestamptz, resource_type varchar,
-             resource_id varchar, evidence_ref varchar,
+             deceased_at timestamptz, visit_number varchar, retired_mrn varchar, scheduled_at timestamptz,
+             resource_type varchar, resource_id varchar, evidence_ref varchar,
              phones struct("value" varchar, "system" varchar, "use" varchar, equipment varchar)[],
              source_file varchar, source_line bigint, file_id varchar, take_seq bigint, extracted_at timestamptz,
              row_hash varchar)"""
