@@ -45,8 +45,8 @@ def practice_with(**parts: Any) -> Practice:
             id="an EHR is named by its host",
         ),
         pytest.param(
-            {"ehr": {"kind": "smart_bulk", "base_url": "https://fhir.example/r4", "vendor": "epic"}},
-            ("epic",),
+            {"ehr": {"kind": "smart_bulk", "base_url": "https://fhir.example/r4", "vendor": "meditech"}},
+            ("meditech",),
             id="or by the name that the practice gives it",
         ),
     ],
