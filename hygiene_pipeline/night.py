@@ -20,6 +20,7 @@ from hygiene_pipeline.practice import Practice, load_practice
 from hygiene_pipeline.privacy.keys import WAREHOUSE, environment_name, find_key, key_for
 from hygiene_pipeline.privacy.redaction import redacted
 from hygiene_pipeline.sql_models import Model, load_models
+from hygiene_pipeline.sync import lookup_tables
 from hygiene_pipeline.sync import tables as sync_tables
 from hygiene_pipeline.warehouse import Warehouse, open_warehouse
 
@@ -80,6 +81,7 @@ def begin(night: Night, *, as_of: datetime) -> dict[str, int]:
         for module in (ledger, volume, tabular, fhir_ndjson, ehr_events, eligibility, replies, model_quality):
             module.create_tables(con)
         sync_tables.create_tables(con)
+        lookup_tables.create_tables(con)
         written = write_policy_tables(con, night.practice, as_of=as_of)
     ensure_histories(con, models())
     return written

@@ -132,7 +132,9 @@ class Bed:
             if upstream in self.shapes and not self._existing(upstream):
                 self.table(upstream, [])
         for history in model.history_reads + ((model.history_table,) if model.history else ()):
-            if not self._existing(history) and (types := _histories(self.root).get(history)):
+            if not self._existing(history) and (
+                types := self.shapes.get(history) or _histories(self.root).get(history)
+            ):
                 self.table(history, [], types)
 
 

@@ -47,7 +47,7 @@ ASSETS = {
         issue_lifecycle issue_priority phone_evidence phone_validation_plan queue referral_review
         referring_provider_evidence
     """,
-    "sync": "crm_change message phone_lookups_due",
+    "sync": "crm_change message phone_lookup_call",
     "metrics": "benchmark coverage_of_asking queue roi stale_rate sync_lag",
     "published": "analyst care_coordinator data_steward",
     "reports": "scorecard",

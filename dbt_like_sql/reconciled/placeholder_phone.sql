@@ -7,8 +7,6 @@ with used as (
     select substr(phone, 3) from staging.ehr_patient where phone like '+1%'
     union
     select substr(value, 3) from staging.reply where kind in ('confirm_phone', 'change_phone') and value like '+1%'
-    union
-    select substr(phone, 3) from staging.phone_lookup where phone like '+1%'
 ),
 
 national as (

@@ -11,6 +11,8 @@ EVENT_SOURCES = {
 }
 # Sound resources of a FHIR notification go to the tables of the bulk export, whose files are left to the night.
 _ALSO_FED = {"ehr_events": [f"raw/{table.name}" for table in SOURCES["ehr"] if table.place == "ehr"]}
+# Lookups are paid for by the night alone; every other run takes the answers that are there.
+_PAID = dg.AssetSelection.assets("hygiene/phone_validation_plan", "sync/phone_lookup_call")
 _WRITTEN = dg.AssetSelection.assets("sync/crm_change", "sync/message")
 
 
@@ -18,12 +20,12 @@ def _event_selection(source: str) -> dg.AssetSelection:
     """What arrived, what follows from it, and no table that neither the arrival nor the write-back needs."""
     taken = dg.AssetSelection.assets(*EVENT_SOURCES[source], "raw/crm_contacts")
     fed = taken | dg.AssetSelection.assets(*_ALSO_FED.get(source, []))
-    follows = (fed.downstream() & _WRITTEN.upstream()) - dg.AssetSelection.groups("raw")
+    follows = (fed.downstream() & _WRITTEN.upstream()) - dg.AssetSelection.groups("raw") - _PAID
     return dg.AssetSelection.assets("policy/tables") | taken | follows | _issues()
 
 
 def _issues() -> dg.AssetSelection:
-    return dg.AssetSelection.assets("hygiene/issue").upstream() & dg.AssetSelection.groups("hygiene")
+    return (dg.AssetSelection.assets("hygiene/issue").upstream() & dg.AssetSelection.groups("hygiene")) - _PAID
 
 
 nightly = dg.define_asset_job(
@@ -36,7 +38,7 @@ bare_night = dg.define_asset_job(
     selection=dg.AssetSelection.assets(
         "sync/crm_change",
         "sync/message",
-        "sync/phone_lookups_due",
+        "sync/phone_lookup_call",
         "hygiene/issue",
         "metrics/benchmark",
         "metrics/roi",
@@ -49,7 +51,7 @@ bare_night = dg.define_asset_job(
 referring_providers = dg.define_asset_job(
     "referring_providers",
     selection=dg.AssetSelection.assets("policy/tables")
-    | (dg.AssetSelection.assets("hygiene/referral_review", "hygiene/audit_sample").upstream()),
+    | (dg.AssetSelection.assets("hygiene/referral_review", "hygiene/audit_sample").upstream() - _PAID),
     description="Check referring providers against the network, and draw a sample for a person to audit.",
 )
 scorecard = dg.define_asset_job(

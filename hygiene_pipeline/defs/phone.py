@@ -41,15 +41,15 @@ def phone_number(context: dg.AssetExecutionContext, deployment: Deployment) -> d
 
 
 @dg.asset(
-    key=["sync", "phone_lookups_due"],
-    deps=[dg.AssetKey(["hygiene", "phone_validation_plan"])],
+    key=["sync", "phone_lookup_call"],
+    deps=[dg.AssetKey(["hygiene", "phone_validation_plan"]), dg.AssetKey(["policy", "tables"])],
     group_name="sync",
-    kinds={"csv"},
+    kinds={"duckdb", "python"},
     owners=OWNERS,
     partitions_def=practices,
     pool=WAREHOUSE_POOL,
 )
-def phone_lookups_due(context: dg.AssetExecutionContext, deployment: Deployment) -> dg.MaterializeResult[None]:
+def phone_lookup_call(context: dg.AssetExecutionContext, deployment: Deployment) -> dg.MaterializeResult[None]:
     """The numbers to look up next, most at risk first, as `outbox/phone_lookups_due.csv` for a lookup bought elsewhere.
 
     Nothing is written when the practice file switches lookups off.

@@ -4,6 +4,8 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, NonNegativeFloat, PositiveInt
 
+from hygiene_pipeline.settings.phone_lookup import LookupPackage
+
 Share = Annotated[float, Field(ge=0, le=1)]
 Hour = Annotated[int, Field(ge=0, le=23)]
 CareStatus = Literal["active", "completed", "referred", "discharged", "deceased"]
@@ -39,6 +41,7 @@ class PhonePolicy(Strict):
     shared_number_limit: PositiveInt
     default_region: Annotated[str, Field(pattern=r"^[A-Z]{2}$")]
     lookup_price_usd: NonNegativeFloat
+    package_prices_usd: dict[LookupPackage, NonNegativeFloat]
     monthly_budget_usd: NonNegativeFloat | None
     placeholders: list[Placeholder]
 

@@ -9,6 +9,9 @@ from hygiene_pipeline.practice import Practice
 
 Row = Sequence[object]
 
+# The database of reassigned numbers is of the United States.
+_ONLY_IN = {"reassigned_number": "US"}
+
 
 def write_policy_tables(con: duckdb.DuckDBPyConnection, practice: Practice, *, as_of: datetime) -> dict[str, int]:
     """Write every policy table for one run; returns rows by table. Call inside a transaction.
@@ -86,6 +89,10 @@ def _practice_tables(practice: Practice) -> dict[str, tuple[str, list[Row]]]:
                 )
             ],
         ),
+        "phone_lookup_package": (
+            "package varchar, price_usd double, needs_confirmation boolean, only_region varchar",
+            _lookup_packages(practice),
+        ),
         "insurance": ("answer_valid_days integer", [(policies.insurance.answer_valid_days,)]),
         "reengagement": (
             "max_tries integer, wait_days integer, quiet_from_hour integer, quiet_to_hour integer",
@@ -93,6 +100,18 @@ def _practice_tables(practice: Practice) -> dict[str, tuple[str, list[Row]]]:
         ),
         "audit": ("sample_size integer", [(policies.audit.sample_size,)]),
     }
+
+
+def _lookup_packages(practice: Practice) -> list[Row]:
+    """What is asked of each number and what it costs; a lookup without packages is one package."""
+    phone = practice.policies.phone
+    packages = practice.phone_lookup.asked_packages
+    if not packages:
+        return [("lookup", phone.lookup_price_usd, False, None)]
+    return [
+        (package, phone.package_prices_usd.get(package, 0.0), package == "reassigned_number", _ONLY_IN.get(package))
+        for package in packages
+    ]
 
 
 def _rule_tables(practice: Practice) -> dict[str, tuple[str, list[Row]]]:

@@ -1,10 +1,34 @@
-"""Who is asked whether a number still answers."""
+"""Who is asked whether a number still answers, and how hard."""
 
+from ipaddress import ip_address
 from typing import Annotated, Literal
+from urllib.parse import urlsplit
 
-from pydantic import Field
+from pydantic import AfterValidator, Field, PositiveFloat, PositiveInt
 
 from hygiene_pipeline.settings.part import Part
+
+LookupPackage = Literal["line_type_intelligence", "line_status", "reassigned_number"]
+
+
+def _is_private(url: str) -> str:
+    """Numbers and keys travel encrypted; only to this machine itself they need not."""
+    parts = urlsplit(url)
+    if parts.scheme == "https" and parts.hostname:
+        return url.rstrip("/")
+    if parts.scheme == "http" and parts.hostname and _is_this_machine(parts.hostname):
+        return url.rstrip("/")
+    raise ValueError("would send patients' numbers in clear; allowed: an https address")
+
+
+def _is_this_machine(host: str) -> bool:
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+_Address = Annotated[str, AfterValidator(_is_private)]
 
 
 class LookupFiles(Part):
@@ -12,28 +36,67 @@ class LookupFiles(Part):
 
     kind: Literal["files"] = "files"
 
+    @property
+    def asked_packages(self) -> tuple[LookupPackage, ...]:
+        """None: whoever buys the lookups decides what to ask."""
+        return ()
+
 
 class LookupOff(Part):
     """Nobody is asked."""
 
     kind: Literal["off"] = "off"
 
+    @property
+    def asked_packages(self) -> tuple[LookupPackage, ...]:
+        """None."""
+        return ()
 
-class TwilioLookup(Part):
-    """Twilio Lookup v2."""
+
+class LookupVendor(Part):
+    """How fast a vendor is asked: calls at a time, calls a second, and seconds to wait for one answer."""
+
+    concurrency: Annotated[PositiveInt, Field(le=100)] = 10
+    per_second: Annotated[PositiveFloat, Field(le=1000)] = 20
+    timeout_seconds: Annotated[PositiveFloat, Field(le=120)] = 10
+    attempts: Annotated[PositiveInt, Field(le=10)] = 4
+
+    @property
+    def asked_packages(self) -> tuple[LookupPackage, ...]:
+        """What is asked of each number; none if the vendor sells one kind of lookup."""
+        return ()
+
+
+class TwilioLookup(LookupVendor):
+    """Twilio Lookup v2. The secret of the API key, or the auth token of the account, is the key `twilio`."""
 
     kind: Literal["twilio"]
+    account_sid: Annotated[str, Field(pattern=r"^AC[0-9A-Za-z]{8,64}$")]
+    api_key_sid: Annotated[str, Field(pattern=r"^SK[0-9A-Za-z]{8,64}$")] | None = None
+    packages: Annotated[list[LookupPackage], Field(min_length=1)] = Field(
+        default_factory=lambda: ["line_type_intelligence", "line_status"]
+    )
+    region: Annotated[str, Field(pattern=r"^[a-z]{2}[0-9]$")] | None = None
+    edge: Annotated[str, Field(pattern=r"^[a-z-]+$")] | None = None
+    base_url: _Address = "https://lookups.twilio.com"
 
     @property
     def agreement_with(self) -> str:
         """Twilio's agreement covers its lookups and its texts."""
         return "twilio"
 
+    @property
+    def asked_packages(self) -> tuple[LookupPackage, ...]:
+        """The packages that are switched on, each once."""
+        return tuple(dict.fromkeys(self.packages))
 
-class Numverify(Part):
-    """Numverify by apilayer."""
+
+class Numverify(LookupVendor):
+    """Numverify by apilayer. The API key is the key `numverify`; `key_in` says how this address takes it."""
 
     kind: Literal["numverify"]
+    base_url: _Address = "https://api.apilayer.com/number_verification"
+    key_in: Literal["header", "query"] = "header"
 
     @property
     def agreement_with(self) -> str:

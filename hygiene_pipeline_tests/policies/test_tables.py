@@ -83,7 +83,15 @@ def expected_tables() -> dict[str, list[Mapping[str, Any]]]:
                 "crm_sync": "dry_run",
             }
         ],
-        "phone": [{key: value for key, value in phone.items() if key != "placeholders"}],
+        "phone": [{key: value for key, value in phone.items() if key not in ("placeholders", "package_prices_usd")}],
+        "phone_lookup_package": [
+            {
+                "package": "lookup",
+                "price_usd": phone["lookup_price_usd"],
+                "needs_confirmation": False,
+                "only_region": None,
+            }
+        ],
         "placeholder_phone": phone["placeholders"],
         "insurance": [shipped("insurance")],
         "reengagement": [shipped("reengagement")],
@@ -126,11 +134,22 @@ def expected_tables() -> dict[str, list[Mapping[str, Any]]]:
 
 
 EXPECTED = expected_tables()
+PRICE = {"package_prices_usd": {"reassigned_number": 0.03}}
 
 
 @pytest.mark.parametrize("table", EXPECTED)
 def test_a_table_holds_what_its_file_says(con: duckdb.DuckDBPyConnection, table: str) -> None:
     assert written(con, table) == EXPECTED[table]
+
+
+def test_what_a_vendor_is_asked_is_a_table_with_its_prices(con: duckdb.DuckDBPyConnection) -> None:
+    packages = ["reassigned_number", "line_status", "line_status"]
+    lookup = {"kind": "twilio", "account_sid": "AC00000000", "packages": packages}
+    found = written(con, "phone_lookup_package", phone_lookup=lookup, policies={"phone": PRICE})
+    assert [tuple(row.values()) for row in found] == [
+        ("reassigned_number", 0.03, True, "US"),
+        ("line_status", 0.007, False, None),
+    ]
 
 
 def test_there_is_no_other_policy_table(con: duckdb.DuckDBPyConnection) -> None:
