@@ -8,6 +8,7 @@ from functools import partial
 from hygiene_pipeline.failures import HygieneError
 from hygiene_pipeline.finding import Finding
 from hygiene_pipeline.folders import Folders
+from hygiene_pipeline.landing.fetch_pm import tebra_findings
 from hygiene_pipeline.landing.ledger import PLACES
 from hygiene_pipeline.practice import Practice, load_practice
 from hygiene_pipeline.privacy.agreements import require_agreement, vendors_of
@@ -31,6 +32,7 @@ def examine(practice_id: str, *, at: datetime) -> Iterator[Finding]:
         _landing,
         _crm,
         partial(_agreements, at=at),
+        partial(_pm, at=at),
         _people,
     )
     for examination in examinations:
@@ -107,6 +109,10 @@ def _agreements(folders: Folders, practice: Practice, *, at: datetime) -> Iterat
             yield Finding(subject=f"BAA {vendor}", is_fine=True, told=f"on file, signed on {signed_on}")
     if not vendors:
         yield Finding(subject="BAA", is_fine=True, told="no vendor sees any data of this practice")
+
+
+def _pm(folders: Folders, practice: Practice, *, at: datetime) -> Iterator[Finding]:
+    yield from tebra_findings(practice, folders.keys, at=at)
 
 
 def _people(folders: Folders, practice: Practice) -> Iterator[Finding]:

@@ -52,6 +52,21 @@ def test_dry_run_is_the_default(tmp_path):
             id="key of another kind",
         ),
         pytest.param({"ehr": {"kind": "smart_bulk"}}, "ehr.base_url: is missing", "", id="missing key of a kind"),
+        pytest.param(
+            {"pm": {"kind": "tebra"}}, "pm.practice_name: is missing", "", id="a Tebra account without a practice"
+        ),
+        pytest.param(
+            {"pm": {"kind": "tebra", "practice_name": "L", "wsdl_url": "http://tebra.example/s?wsdl"}},
+            "pm.wsdl_url: would send the password in clear",
+            "https",
+            id="Tebra in clear",
+        ),
+        pytest.param(
+            {"pm": {"kind": "tebra", "practice_name": "L", "timezone": "Chicago"}},
+            "pm.timezone: is not a time zone",
+            "IANA",
+            id="no zone of Tebra's",
+        ),
         pytest.param({"timezone": "Chicago"}, "timezone: is not a time zone", "IANA", id="no zone"),
         pytest.param({"phone": "312"}, "phone: is not a phone number", "+16175550100", id="no number"),
         pytest.param({"colour": "red"}, "colour: is not a known key", "timezone", id="unknown key"),

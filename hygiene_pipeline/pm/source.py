@@ -24,6 +24,10 @@ class PmSource(ABC):
     """Gives whole lists; a list that ends early raises and is never taken for a shorter one."""
 
     @abstractmethod
+    def check(self) -> str:
+        """Prove by the cheapest call that the system answers us; its id for the practice."""
+
+    @abstractmethod
     def referral_network(self) -> list[Row]:
         """The referring providers, one row an NPI."""
 

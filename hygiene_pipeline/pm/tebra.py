@@ -32,9 +32,12 @@ class TebraPm(PmSource):
         self._payer_ids = payer_ids
         self._batch_size = batch_size
 
+    def check(self) -> str:
+        """Prove credentials and the practice's name; the practice's id."""
+        return self._practice_id
+
     @cached_property
-    def practice_id(self) -> str:
-        """The id of the practice of this name. The cheapest call that proves credentials and name."""
+    def _practice_id(self) -> str:
         answer = self._calls.ask("GetPractices", {"PracticeName": self._practice_name})
         ids = {
             record.get("ID", "")
@@ -89,7 +92,7 @@ class TebraPm(PmSource):
         key, seen = "", set[str]()
         while key not in _LAST_KEY or not seen:
             seen.add(key)
-            criteria: dict[str, object] = {"BatchSize": self._batch_size, "PracticeID": self.practice_id}
+            criteria: dict[str, object] = {"BatchSize": self._batch_size, "PracticeID": self._practice_id}
             answer = self._calls.ask("GetAllPatients", criteria | ({"StartKey": key} if key else {}))
             page = self._own(answer.records, "GetAllPatients")
             yield page
@@ -114,7 +117,7 @@ class TebraPm(PmSource):
 
     def _own(self, records: list[Record], method: str) -> list[Record]:
         """These records, all of this practice. Where a record names its practice differs by method."""
-        ours = {"PracticeID": self.practice_id, "PracticeId": self.practice_id, "PracticeName": self._practice_name}
+        ours = {"PracticeID": self._practice_id, "PracticeId": self._practice_id, "PracticeName": self._practice_name}
         for record in records:
             for member, value in ours.items():
                 found = record.get(member, "")
@@ -135,6 +138,7 @@ def open_tebra(
     timeout_seconds: float,
     answer_limit: int,
     pace: float,
+    attempts: int,
 ) -> Iterator[TebraPm]:
     """A connection to a practice of an account, closed at the end."""
     calls = TebraCalls(
@@ -143,6 +147,7 @@ def open_tebra(
         timeout_seconds=timeout_seconds,
         answer_limit=answer_limit,
         pace=pace,
+        attempts=attempts,
     )
     try:
         yield TebraPm(calls, practice_name=practice_name, zone=zone, payer_ids=payer_ids, batch_size=batch_size)

@@ -36,7 +36,6 @@ _METHODS = {
 }
 # A gap of exactly that long is still refused.
 _MARGIN = 250
-_ATTEMPTS = 5
 _FIRST_WAIT_SECONDS = 2.0
 _LONGEST_WAIT_SECONDS = 60.0
 _NAMESPACE = "http://www.kareo.com/api/schemas/"
@@ -88,12 +87,20 @@ class _Reader(Plugin):
 class TebraCalls:
     """The service of one account.
 
-    `pace` multiplies every wait, between calls and before a retry; 1 is what Tebra allows.
+    `pace` multiplies every wait, between calls and before a retry; 1 is what Tebra allows. `attempts` counts the first.
     """
 
     def __init__(
-        self, *, wsdl_url: str, credentials: Credentials, timeout_seconds: float, answer_limit: int, pace: float
+        self,
+        *,
+        wsdl_url: str,
+        credentials: Credentials,
+        timeout_seconds: float,
+        answer_limit: int,
+        pace: float,
+        attempts: int,
     ) -> None:
+        self._attempts = attempts
         self._credentials = credentials
         self._pace = pace
         self._transport = TebraTransport(wsdl_url=wsdl_url, timeout_seconds=timeout_seconds, answer_limit=answer_limit)
@@ -156,7 +163,7 @@ class TebraCalls:
     def _retried(self, action: Callable[[], _T]) -> _T:
         for attempt in stamina.retry_context(
             on=TransientError,
-            attempts=_ATTEMPTS,
+            attempts=self._attempts,
             timeout=None,
             wait_initial=_FIRST_WAIT_SECONDS * self._pace,
             wait_max=_LONGEST_WAIT_SECONDS * self._pace,

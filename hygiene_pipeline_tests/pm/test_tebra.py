@@ -88,6 +88,7 @@ def opened(
         timeout_seconds=timeout,
         answer_limit=limit,
         pace=PACE,
+        attempts=5,
     ) as source:
         yield source
 
@@ -124,6 +125,7 @@ def test_calls_keep_the_distance_that_tebra_asks_for():
             timeout_seconds=5,
             answer_limit=10**6,
             pace=0.02,
+            attempts=1,
         ) as source:
             assert len(list(source.registrations())) == 4
         assert server.too_early == 0
