@@ -39,7 +39,7 @@ ASSETS = {
     """,
     "identity": "match_review mrn_group patient_link record split_review",
     "reconciled": """
-        care_truth crm_value_since field_candidate field_decision insurance_truth patient patient_phone phone_claim
+        care_truth coverage coverage_version crm_value_since field_candidate field_decision insurance_truth patient patient_phone phone_claim
         phone_number placeholder_phone postal_address
     """,
     "hygiene": """
@@ -175,7 +175,7 @@ def test_the_checks_that_warn(graph) -> None:
 
 def test_how_many_checks_each_layer_has(graph) -> None:
     counts = Counter(graph.get(key.asset_key).group_name for key in graph.asset_check_keys)
-    assert counts == {"raw": 5, "staging": 27, "identity": 5, "reconciled": 11, "hygiene": 17, "metrics": 6}
+    assert counts == {"raw": 5, "staging": 27, "identity": 5, "reconciled": 13, "hygiene": 17, "metrics": 6}
 
 
 def test_every_check_says_what_it_looks_at(graph) -> None:

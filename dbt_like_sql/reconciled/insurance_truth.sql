@@ -16,37 +16,27 @@ patients as (
 
 coverage as (
     select
-        records.patient_id,
-        arg_max(
-            {
-                'pm_patient_id': coverage.pm_patient_id,
-                'payer_id': coverage.payer_id,
-                'payer_name': coverage.payer_name,
-                'member_id': coverage.member_id,
-                'payer_key': nullif(regexp_replace(upper(coverage.payer_id), '[^A-Z0-9]', '', 'g'), ''),
-                'member_key': nullif(coverage.member_key, ''),
-                'effective_date': coverage.effective_date,
-                'termination_date': coverage.termination_date,
-                'last_updated': coverage.last_updated
-            },
-            {
-                'is_in_force': coalesce(coverage.effective_date <= clock.as_of_date, true)
-                    and coalesce(coverage.termination_date >= clock.as_of_date, true),
-                'effective_date': coalesce(coverage.effective_date, date '0001-01-01'),
-                'last_updated': coalesce(coverage.last_updated, timestamptz '0001-01-01 00:00:00+00'),
-                'payer_id': coalesce(coverage.payer_id, ''),
-                'pm_patient_id': coverage.pm_patient_id
-            }
-        ) as plan,
-    from staging.pm_coverage as coverage
-    cross join clock
-    inner join records on records.pm_patient_id = coverage.pm_patient_id
-    where coverage.coverage_rank = 1
-    group by records.patient_id
+        patient_id,
+        {
+            'pm_patient_id': pm_patient_id,
+            'payer_id': payer_id,
+            'payer_name': payer_name,
+            'member_id': member_id,
+            'payer_key': payer_key,
+            'member_key': member_key,
+            'effective_date': effective_date,
+            'termination_date': termination_date,
+            'last_updated': last_updated
+        } as plan,
+        standing,
+        {'result': answer, 'at': answered_at, 'ref': answer_ref} as latest_answer,
+        {'result': latest_ask, 'at': asked_at, 'ref': ask_ref} as latest_ask,
+    from reconciled.coverage
+    where place = 1
 ),
 
--- An answer about the plan that the patient had before says nothing of the plan they have now.
-asked as (
+-- Where the PM holds no coverage at all, whatever a payer said of the patient counts.
+asked_without as (
     select
         records.patient_id,
         answer.result,
@@ -59,20 +49,26 @@ asked as (
     from staging.pm_eligibility as answer
     cross join clock
     inner join records on records.pm_patient_id = answer.pm_patient_id
-    left join coverage on coverage.patient_id = records.patient_id
+    anti join coverage on coverage.patient_id = records.patient_id
     where answer.checked_at <= clock.as_of
-        and coalesce(nullif(answer.member_key, '') = coverage.plan.member_key, true)
-        and coalesce(
-            nullif(regexp_replace(upper(answer.payer_id), '[^A-Z0-9]', '', 'g'), '') = coverage.plan.payer_key, true
-        )
 ),
 
 answers as (
     select
         patient_id,
-        max(answer) as latest_ask,
-        max(answer) filter (result <> 'payer_error') as latest_answer,
-    from asked
+        latest_ask,
+        latest_answer,
+    from coverage
+    union all
+    select
+        patient_id,
+        {'result': max(answer).result, 'at': max(answer).at, 'ref': max(answer).ref} as latest_ask,
+        {
+            'result': (max(answer) filter (result <> 'payer_error')).result,
+            'at': (max(answer) filter (result <> 'payer_error')).at,
+            'ref': (max(answer) filter (result <> 'payer_error')).ref
+        } as latest_answer,
+    from asked_without
     group by patient_id
 ),
 
@@ -82,10 +78,8 @@ known as (
         coverage.plan as plan,
         answers.latest_ask as ask,
         answers.latest_answer as answer,
-        coverage.plan is not null
-            and coalesce(coverage.plan.effective_date <= clock.as_of_date, true)
-            and coalesce(coverage.plan.termination_date >= clock.as_of_date, true) as is_in_force,
-        coalesce(coverage.plan.termination_date < clock.as_of_date, false) as is_terminated,
+        coalesce(coverage.standing = 'in_force', false) as is_in_force,
+        coalesce(coverage.standing = 'ended', false) as is_terminated,
         clock.as_of_date - timezone(clock.timezone, answers.latest_answer.at)::date as answer_age_days,
         -- A payer that says active after the last day of a coverage contradicts the PM; one that said so before does not.
         coalesce(timezone(clock.timezone, answers.latest_answer.at)::date > coverage.plan.termination_date, false)

@@ -21,6 +21,8 @@ RECONCILED = tuple(
         "phone_claim",
         "patient_phone",
         "care_truth",
+        "coverage_version",
+        "coverage",
         "insurance_truth",
         "postal_address",
     )
@@ -56,6 +58,20 @@ CRM_VERSION = {
     "extracted_at": "TIMESTAMPTZ",
     "row_hash": "VARCHAR",
 }
+PM_COVERAGE_VERSION = {
+    "pm_patient_id": "VARCHAR",
+    "payer_id": "VARCHAR",
+    "payer_name": "VARCHAR",
+    "member_id": "VARCHAR",
+    "plan_name": "VARCHAR",
+    "effective_date": "DATE",
+    "termination_date": "DATE",
+    "last_updated": "TIMESTAMPTZ",
+    "is_removed": "BOOLEAN",
+    "take_seq": "BIGINT",
+    "extracted_at": "TIMESTAMPTZ",
+    "row_hash": "VARCHAR",
+}
 LINK_NIGHT = {
     "as_of": "TIMESTAMPTZ",
     "source": "VARCHAR",
@@ -80,6 +96,7 @@ def lay(tables: Mapping[str, Sequence[Row]], as_of: str = AS_OF, **policies: Seq
     """A bed with the shipped policies, these tables, and every other table empty."""
     bed = Bed()
     bed.declare("raw.crm_contacts", CRM_VERSION)
+    bed.declare("raw.pm_coverage", PM_COVERAGE_VERSION)
     bed.declare("history.identity_patient_link", LINK_NIGHT)
     bed.clock(as_of)
     bed.policies(**policies)

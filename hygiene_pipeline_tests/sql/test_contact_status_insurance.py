@@ -16,7 +16,13 @@ SHOWN: Row = {
     "insurance_member_id": "w123456",
     "insurance_status": "active",
 }
-OLD_PLAN: Row = {"payer_id": "62308", "member_id": "OLD1", "member_key": "OLD1"}
+OLD_PLAN: Row = {
+    "payer_id": "62308",
+    "member_id": "OLD1",
+    "member_key": "OLD1",
+    "effective_date": TODAY - timedelta(days=900),
+    "termination_date": TODAY - timedelta(days=401),
+}
 
 
 @dataclass(frozen=True, kw_only=True)
