@@ -77,8 +77,8 @@ def _load_file(
     for batch in _batches(ndjson.lines(verdicts.wanted) if verdicts.wanted else ()):
         rejected = [(line, fault) for line in batch if (fault := fhir_verdict.final_fault(verdicts, line, counts))]
         quarantined += _quarantine(con, file, rejected, extracted_at=extracted_at)
-    if ndjson.is_cut_off:
-        con.execute(_INSERT_CUT_OFF, [file.name, file.file_id, extracted_at])
+    if reason := _whole_file_fault(con, ndjson):
+        con.execute(_INSERT_FILE, [file.name, reason, file.file_id, extracted_at])
         quarantined += 1
     fhir_verdict.count_sample(con, file, counts, extracted_at=extracted_at)
     rows = append(con, source, file, extracted_at=extracted_at)
@@ -86,9 +86,16 @@ def _load_file(
     return Loaded(rows=rows, quarantined=quarantined)
 
 
-_INSERT_CUT_OFF = """
+_INSERT_FILE = """
     insert into quarantine.record (source, place, source_file, source_line, field, reason, original, file_id, taken_at)
-    values ('ehr', 'ehr', ?, null, '', 'truncated', null, ?, ?)"""
+    values ('ehr', 'ehr', ?, null, '', ?, null, ?, ?)"""
+
+
+def _whole_file_fault(con: duckdb.DuckDBPyConnection, ndjson: NdjsonFile) -> str | None:
+    """What is wrong with a file beside its lines."""
+    if ndjson.is_cut_off:
+        return "truncated"
+    return None if con.execute("select 1 from fhir_line limit 1").fetchone() else "empty_file"
 
 
 def _quarantine(

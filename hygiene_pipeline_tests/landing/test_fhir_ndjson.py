@@ -236,9 +236,17 @@ def test_a_line_of_many_megabytes_is_read(desk: Desk) -> None:
     assert desk.fhir(ndjson(SOUND, attachment, patient("p2"))) == Loaded(rows=3, quarantined=0)
 
 
-def test_an_empty_file_is_no_error(desk: Desk) -> None:
-    assert desk.fhir(b"") == Loaded(rows=0, quarantined=0)
-    assert desk.fhir(b"\n\n") == Loaded(rows=0, quarantined=0)
+@pytest.mark.parametrize(
+    "content",
+    [
+        pytest.param(b"", id="no byte"),
+        pytest.param(b"\n \n", id="blank lines"),
+        pytest.param(gzip.compress(b""), id="nothing packed"),
+    ],
+)
+def test_a_file_with_nothing_in_it_is_told(desk: Desk, content: bytes) -> None:
+    assert desk.fhir(content) == Loaded(rows=0, quarantined=1)
+    assert desk.rows("select source_line, reason, original from quarantine.record") == [(None, "empty_file", None)]
 
 
 def test_the_callers_settings_are_left_as_they_were(desk: Desk) -> None:
