@@ -371,7 +371,16 @@ POLICY: dict[str, dict[str, str]] = {
     },
     "policy.placeholder_phone": {"pattern": "VARCHAR", "note": "VARCHAR"},
     "policy.insurance": {"answer_valid_days": "INTEGER"},
-    "policy.care_event_mapping": {"kind": "VARCHAR", "event": "VARCHAR", "care_status": "VARCHAR", "rank": "INTEGER"},
+    "policy.care_event_mapping": {
+        "kind": "VARCHAR",
+        "event": "VARCHAR",
+        "pathway": "VARCHAR",
+        "care_status": "VARCHAR",
+        "rank": "INTEGER",
+    },
+    "policy.care_event_taken_back": {"message": "VARCHAR", "takes_back": "VARCHAR"},
+    "policy.referral_ended": {"status": "VARCHAR"},
+    "policy.discharge_disposition": {"code": "VARCHAR", "care_status": "VARCHAR"},
     "policy.segment": {"segment": "VARCHAR", "system": "VARCHAR", "code_prefix": "VARCHAR"},
     "policy.segment_exit": {"care_status": "VARCHAR", "leaves": "BOOLEAN"},
     "policy.source_of_truth": {

@@ -2,13 +2,14 @@
 
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, NonNegativeFloat, PositiveInt
+from pydantic import Field, NonNegativeFloat, PositiveInt
 
+from hygiene_pipeline.policies.care import CarePolicy
+from hygiene_pipeline.policies.strict import Strict
 from hygiene_pipeline.settings.phone_lookup import LookupPackage
 
 Share = Annotated[float, Field(ge=0, le=1)]
 Hour = Annotated[int, Field(ge=0, le=23)]
-CareStatus = Literal["active", "completed", "referred", "discharged", "deceased"]
 System = Literal["ehr", "pm", "crm", "patient", "eligibility"]
 StalenessType = Literal["phone", "insurance", "care", "referring_provider", "email", "address", "identity"]
 Metric = Literal[
@@ -18,12 +19,6 @@ Metric = Literal[
     "stale_record_rate",
     "phone_validation_cadence_days",
 ]
-
-
-class Strict(BaseModel):
-    """No unknown keys, no later changes."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
 
 class Placeholder(Strict):
@@ -50,31 +45,6 @@ class InsurancePolicy(Strict):
     """How many days an eligibility answer stands."""
 
     answer_valid_days: PositiveInt
-
-
-class CareEvent(Strict):
-    """What one kind of EHR event says about the care status."""
-
-    kind: str
-    event: str
-    care_status: CareStatus
-    rank: int
-
-
-class Segment(Strict):
-    """A condition code prefix that puts a patient into an outreach segment."""
-
-    segment: str
-    system: Literal["icd10", "snomed"]
-    code_prefix: str
-
-
-class CarePolicy(Strict):
-    """How EHR events and conditions become care status and segments."""
-
-    events: list[CareEvent]
-    segments: list[Segment]
-    leave_segments: list[CareStatus]
 
 
 class FieldPolicy(Strict):

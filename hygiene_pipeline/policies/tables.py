@@ -5,6 +5,7 @@ from datetime import datetime
 
 import duckdb
 
+from hygiene_pipeline.policies.care import care_tables
 from hygiene_pipeline.practice import Practice
 
 Row = Sequence[object]
@@ -116,26 +117,13 @@ def _lookup_packages(practice: Practice) -> list[Row]:
 
 def _rule_tables(practice: Practice) -> dict[str, tuple[str, list[Row]]]:
     policies = practice.policies
-    care = policies.care
     bands = policies.benchmarks
-    statuses = ("active", "completed", "referred", "discharged", "deceased")
     return {
         "placeholder_phone": (
             "pattern varchar, note varchar",
             [(each.pattern, each.note) for each in policies.phone.placeholders],
         ),
-        "care_event_mapping": (
-            "kind varchar, event varchar, care_status varchar, rank integer",
-            [(each.kind, each.event, each.care_status, each.rank) for each in care.events],
-        ),
-        "segment": (
-            "segment varchar, system varchar, code_prefix varchar",
-            [(each.segment, each.system, each.code_prefix) for each in care.segments],
-        ),
-        "segment_exit": (
-            "care_status varchar, leaves boolean",
-            [(status, status in care.leave_segments) for status in statuses],
-        ),
+        **care_tables(policies.care),
         "source_of_truth": (
             'field varchar, source varchar, source_rank integer, strategy varchar, "write" varchar',
             [

@@ -7,7 +7,7 @@ from typing import Any, Literal
 import yaml
 from pydantic import Field
 
-from hygiene_pipeline.policies.models import Strict
+from hygiene_pipeline.policies.strict import Strict
 
 Treatment = Literal["keep", "hash", "month", "year", "coded"]
 

@@ -96,7 +96,14 @@ def expected_tables() -> dict[str, list[Mapping[str, Any]]]:
         "insurance": [shipped("insurance")],
         "reengagement": [shipped("reengagement")],
         "audit": [shipped("audit")],
-        "care_event_mapping": care["events"],
+        "care_event_mapping": [{"pathway": None, **each} for each in care["events"]],
+        "care_event_taken_back": [
+            {"message": message, "takes_back": taken}
+            for message, all_taken in care["takes_back"].items()
+            for taken in all_taken
+        ],
+        "referral_ended": [{"status": status} for status in care["referral_ended"]],
+        "discharge_disposition": care["dispositions"],
         "segment": care["segments"],
         "segment_exit": [{"care_status": each, "leaves": each in care["leave_segments"]} for each in statuses],
         "source_of_truth": [
