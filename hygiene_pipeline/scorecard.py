@@ -15,6 +15,7 @@ from rich.text import Text
 
 from hygiene_pipeline.scorecard_records import (
     Activity,
+    Asking,
     Detector,
     Measure,
     Night,
@@ -24,7 +25,7 @@ from hygiene_pipeline.scorecard_records import (
     StaleRate,
     wilson_interval,
 )
-from hygiene_pipeline.scorecard_words import METRIC, STALE, grade_word, hours, measure_value, money, share, target
+from hygiene_pipeline.scorecard_words import METRIC, STALE, days, grade_word, hours, measure_value, money, share, target
 
 _GRADE_STYLE = {"target": "green", "acceptable": "yellow", "poor": "red", "no_data": "dim"}
 
@@ -71,7 +72,7 @@ def _spread(measured: Sequence[datetime]) -> list[datetime]:
 def _night(con: duckdb.DuckDBPyConnection, as_of: datetime, *, first: datetime, zone: ZoneInfo) -> Night:
     label = as_of.astimezone(zone).date()
     lag = _rows(con, "select p95_hours from metrics.sync_lag where stage = 'total' and as_of = $as_of", as_of)
-    asked = _rows(con, "select share_asked from metrics.coverage_of_asking where as_of = $as_of", as_of)
+    asked = _rows(con, _ASKING, as_of)
     roi = _rows(
         con,
         "select wasted_per_month, annual_waste, hygiene_cost, net_annual_saving from metrics.roi where as_of = $as_of",
@@ -84,7 +85,7 @@ def _night(con: duckdb.DuckDBPyConnection, as_of: datetime, *, first: datetime, 
         measures=tuple(Measure(**row) for row in _rows(con, _MEASURES, as_of)),
         stale=tuple(StaleRate(**row) for row in _rows(con, _STALE, as_of)),
         lag_p95_hours=lag[0]["p95_hours"] if lag else None,
-        share_asked=asked[0]["share_asked"] if asked else None,
+        asking=Asking(**asked[0]) if asked else Asking(),
         roi=Roi(**roi[0]) if roi else None,
         queue=tuple(QueueLine(**row) for row in _rows(con, _QUEUE, as_of)),
         activity=_activity(con, as_of),
@@ -99,6 +100,9 @@ inner join policy.benchmark_policy on benchmark.metric = benchmark_policy.metric
 where benchmark.as_of = $as_of
 order by list_position(['contact_validity_rate', 'insurance_status_accuracy', 'care_status_sync_lag_hours',
                         'stale_record_rate', 'phone_validation_cadence_days'], benchmark.metric)
+"""
+_ASKING = """
+select share_asked, share_known, median_answer_age_days from metrics.coverage_of_asking where as_of = $as_of
 """
 _STALE = """
 select staleness_type, contacts, stale, rate from metrics.stale_rate
@@ -202,7 +206,10 @@ def _benchmarks(nights: Sequence[Night]) -> Table:
         cells = [_graded(found.get(measure.metric)) for found in by_night]
         table.add_row(METRIC[measure.metric], target(measure), *cells)
     table.add_row("  95 % of care events shown within", "", *(hours(night.lag_p95_hours) for night in nights))
-    table.add_row("  contacts whose payer was ever asked", "", *(share(night.share_asked) for night in nights))
+    asking = [night.asking for night in nights]
+    table.add_row("  contacts whose payer was ever asked", "", *(share(each.share_asked) for each in asking))
+    table.add_row("  contacts whose insurance is known", "", *(share(each.share_known) for each in asking))
+    table.add_row("  median age of payers' answers", "", *(days(each.median_answer_age_days) for each in asking))
     return table
 
 

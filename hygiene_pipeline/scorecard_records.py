@@ -36,6 +36,15 @@ class StaleRate:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Asking:
+    """What the accuracy of insurance rests on: how many were ever asked, how many are known, how old answers are."""
+
+    share_asked: float | None = None
+    share_known: float | None = None
+    median_answer_age_days: float | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
 class Roi:
     """What staleness costs, US dollars; None where there is no contact to measure."""
 
@@ -76,7 +85,7 @@ class Night:
     measures: tuple[Measure, ...]
     stale: tuple[StaleRate, ...]
     lag_p95_hours: float | None
-    share_asked: float | None
+    asking: Asking
     roi: Roi | None
     queue: tuple[QueueLine, ...]
     activity: Activity

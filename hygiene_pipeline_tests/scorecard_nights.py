@@ -33,12 +33,17 @@ STALE = {
     "referring_provider": [60, 50, 40],
     "any": [896, 320, 192],
 }
+ASKING = [
+    {"share_asked": 0.5 + place / 10, "share_known": 0.4 + place / 10, "median_answer_age_days": 60.0 - place}
+    for place in range(3)
+]
 MEASURED = {
     "metrics.benchmark": "as_of timestamptz, metric varchar, value double, numerator bigint, denominator bigint,"
     " unit varchar, grade varchar, target double",
     "metrics.stale_rate": "as_of timestamptz, staleness_type varchar, contacts bigint, stale bigint, rate double",
     "metrics.sync_lag": "as_of timestamptz, stage varchar, p95_hours double",
-    "metrics.coverage_of_asking": "as_of timestamptz, share_asked double",
+    "metrics.coverage_of_asking": "as_of timestamptz, share_asked double, share_known double,"
+    " median_answer_age_days double",
     "metrics.roi": "as_of timestamptz, wasted_per_month double, annual_waste double, hygiene_cost double,"
     " net_annual_saving double",
     "metrics.queue": "as_of timestamptz, tier integer, assignee varchar, open_issues bigint, overdue bigint",
@@ -61,7 +66,7 @@ def measured_bed() -> Bed:
         ]
         bed.add("metrics.stale_rate", [{**row, "rate": row["stale"] / 3200} for row in rates])
         bed.add("metrics.sync_lag", [{"as_of": as_of, "stage": "total", "p95_hours": 12.0 * (3 - place)}])
-        bed.add("metrics.coverage_of_asking", [{"as_of": as_of, "share_asked": 0.5 + place / 10}])
+        bed.add("metrics.coverage_of_asking", [{"as_of": as_of, **ASKING[place]}])
     bed.add("metrics.roi", [_roi(NIGHTS[0], 627.2, 7526.4, 3326.4), _roi(NIGHTS[2], 134.4, 1612.8, -2587.2)])
     queue = [(1, "coordinator-1", 4, 1), (3, "coordinator-1", 1200, 0), (2, "billing-1", 7, 7)]
     keys = ("tier", "assignee", "open_issues", "overdue")

@@ -53,7 +53,8 @@ def test_a_night_carries_what_was_measured(card: Scorecard) -> None:
     night = card.nights[2]
     assert [measure.grade for measure in night.measures] == ["target"] * 5
     assert {rate.staleness_type: rate.stale for rate in night.stale}["any"] == 192
-    assert (night.lag_p95_hours, night.share_asked) == (12.0, pytest.approx(0.7))
+    assert (night.lag_p95_hours, night.asking.share_asked) == (12.0, pytest.approx(0.7))
+    assert (night.asking.share_known, night.asking.median_answer_age_days) == (pytest.approx(0.6), 58)
     assert sum(line.open_issues for line in night.queue) == 1211
     assert card.nights[0].measures[4].value == inf
 

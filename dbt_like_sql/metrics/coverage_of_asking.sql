@@ -1,4 +1,4 @@
--- How far insurance has been asked about at all: the other half of the accuracy of what is known.
+-- How far insurance has been asked about at all, and how old the answers are: the other half of the accuracy of what is known.
 with answer_of_patient as (
 
     select
@@ -17,12 +17,19 @@ asked_contact as (
 
     select
         contact_status.contact_id,
+        contact_status.insurance_state,
+        contact_status.insurance_reason,
         answer_of_patient.patient_id is not null as is_asked,
         answer_of_patient.answered_at is not null as is_answered,
-        clock.as_of_date - (answer_of_patient.answered_at at time zone clock.timezone)::date as answer_age_days
+        clock.as_of_date - (answer_of_patient.answered_at at time zone clock.timezone)::date as answer_age_days,
+        -- An answer about the plan before this one says nothing of this one.
+        insurance_evidence.answer is not null as is_answered_about_present_plan,
+        coalesce(insurance_evidence.answer_age_days <= insurance.answer_valid_days, false) as is_answered_in_time
     from hygiene.contact_status
     cross join policy.clock
+    cross join policy.insurance
     left join answer_of_patient on contact_status.patient_id = answer_of_patient.patient_id
+    left join hygiene.insurance_evidence on contact_status.contact_id = insurance_evidence.contact_id
     where contact_status.is_active
 
 ),
@@ -33,7 +40,12 @@ counted as (
         count(*) as contacts,
         count(*) filter (where is_asked) as asked,
         count(*) filter (where is_answered) as answered,
-        median(answer_age_days) as median_answer_age_days
+        count(*) filter (where is_answered_about_present_plan) as answered_about_present_plan,
+        count(*) filter (where is_answered_in_time) as answered_in_time,
+        count(*) filter (where insurance_state in ('current', 'stale')) as known,
+        count(*) filter (where insurance_reason = 'payer_error') as payer_could_not_answer,
+        median(answer_age_days) as median_answer_age_days,
+        quantile_cont(answer_age_days, 0.9) as p90_answer_age_days
     from asked_contact
 
 )
@@ -43,8 +55,15 @@ select
     counted.contacts,
     counted.asked,
     counted.answered,
+    counted.answered_about_present_plan,
+    counted.answered_in_time,
+    counted.known,
+    counted.payer_could_not_answer,
     counted.asked / nullif(counted.contacts, 0) as share_asked,
     counted.answered / nullif(counted.contacts, 0) as share_answered,
-    counted.median_answer_age_days
+    counted.answered_in_time / nullif(counted.contacts, 0) as share_answered_in_time,
+    counted.known / nullif(counted.contacts, 0) as share_known,
+    counted.median_answer_age_days,
+    counted.p90_answer_age_days
 from counted
 cross join policy.clock

@@ -332,6 +332,9 @@ def test_savings_come_out_to_the_cent(
 
 def test_no_contacts_waste_nothing_known() -> None:
     bed = metrics_bed()
+    bed.table(
+        "hygiene.insurance_evidence", [], {"contact_id": "VARCHAR", "answer": "VARCHAR", "answer_age_days": "BIGINT"}
+    )
     bed.build("metrics.stale_rate", "metrics.roi", "metrics.coverage_of_asking")
     assert bed.rows("select patients, annual_waste from metrics.roi") == [{"patients": 0, "annual_waste": None}]
     assert bed.rows("select share_asked from metrics.coverage_of_asking") == [{"share_asked": None}]
@@ -339,13 +342,27 @@ def test_no_contacts_waste_nothing_known() -> None:
 
 def test_coverage_of_asking_tells_how_many_were_asked_and_how_old_answers_are() -> None:
     bed = metrics_bed()
-    people = [f"{number}" for number in range(4)]
-    bed.table("hygiene.contact_status", [{"contact_id": p, "patient_id": p, "is_active": True} for p in people])
-    bed.table("identity.patient_link", [{"source": "pm", "source_id": f"pm{p}", "patient_id": p} for p in people])
+    reasons = {"0": "verified", "1": "subscriber_not_found", "2": "payer_error", "3": "never_verified"}
+    states = {"verified": "current", "subscriber_not_found": "stale"}
+    statuses = [
+        {"contact_id": p, "patient_id": p, "is_active": True, "insurance_reason": reason}
+        | {"insurance_state": states.get(reason, "unverified")}
+        for p, reason in reasons.items()
+    ]
+    bed.table("hygiene.contact_status", [*statuses, {**statuses[0], "contact_id": "gone", "is_active": False}])
+    bed.table("identity.patient_link", [{"source": "pm", "source_id": f"pm{p}", "patient_id": p} for p in reasons])
     checks = [("0", 240, "active"), ("0", 24, "payer_error"), ("1", 480, "not_found"), ("2", 24, "payer_error")]
     bed.table(
         "staging.pm_eligibility",
         [{"pm_patient_id": f"pm{p}", "checked_at": hours_ago(h), "result": result} for p, h, result in checks],
+    )
+    evidence = [("0", "active", 10), ("1", "not_found", 91), ("2", None, None), ("3", None, None)]
+    bed.declare(
+        "hygiene.insurance_evidence", {"contact_id": "VARCHAR", "answer": "VARCHAR", "answer_age_days": "BIGINT"}
+    )
+    bed.table(
+        "hygiene.insurance_evidence",
+        [{"contact_id": p, "answer": said, "answer_age_days": age} for p, said, age in evidence],
     )
     bed.build("metrics.coverage_of_asking")
     (row,) = bed.rows("select * exclude (as_of) from metrics.coverage_of_asking")
@@ -353,9 +370,16 @@ def test_coverage_of_asking_tells_how_many_were_asked_and_how_old_answers_are() 
         "contacts": 4,
         "asked": 3,
         "answered": 2,
+        "answered_about_present_plan": 2,
+        "answered_in_time": 1,
+        "known": 2,
+        "payer_could_not_answer": 1,
         "share_asked": 0.75,
         "share_answered": 0.5,
+        "share_answered_in_time": 0.25,
+        "share_known": 0.5,
         "median_answer_age_days": 15,
+        "p90_answer_age_days": 19,
     }
 
 
