@@ -56,7 +56,7 @@ def prepare(files: list[Downloaded], *, work: Path, name: str, transaction_time:
                 lines = _write(source, _faults(each.path, prepared.problems))
         if lines:
             packed = ".gz" if each.is_gzip and each.file.section == "output" else ""
-            target = f"{name}-{kind}-{number:05}.ndjson{packed}"
+            target = f"{name}-{number:05}-{kind}.ndjson{packed}"
             prepared.moves.append(Move(source=source.name, target=target))
     return prepared
 
