@@ -73,9 +73,20 @@ contacts as (
         versions.mrn,
         versions.first_name,
         versions.last_name,
+        -- Where an accent may be left out in writing it folds; in other scripts a mark is a vowel, and without it the name
+        -- is another.
         nullif(trim(regexp_replace(regexp_replace(
-            lower(strip_accents(concat_ws(' ', versions.first_name, versions.last_name))),
-            '[^\p{L} ]', '', 'g'), ' +', ' ', 'g')), '') as name_key,
+            lower(array_to_string(list_transform(
+                string_split(nfc_normalize(concat_ws(' ', versions.first_name, versions.last_name)), ' '),
+                lambda word: case
+                    when regexp_matches(
+                        word, '[^\p{Latin}\p{Greek}\p{Cyrillic}\p{Arabic}\p{Hebrew}\p{Common}\p{Inherited}]'
+                    )
+                        then word
+                    else strip_accents(word)
+                end
+            ), ' ')),
+            '[^\p{L}\p{M} ]|\p{Inherited}', '', 'g'), ' +', ' ', 'g')), '') as name_key,
         versions.birth_date,
         versions.sex,
         versions.phone_raw,
