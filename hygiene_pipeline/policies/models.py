@@ -5,6 +5,7 @@ from typing import Annotated, Literal
 from pydantic import Field, NonNegativeFloat, PositiveInt
 
 from hygiene_pipeline.policies.care import CarePolicy
+from hygiene_pipeline.policies.insurance import InsurancePolicy
 from hygiene_pipeline.policies.strict import Strict
 from hygiene_pipeline.settings.phone_lookup import LookupPackage
 
@@ -39,12 +40,6 @@ class PhonePolicy(Strict):
     package_prices_usd: dict[LookupPackage, NonNegativeFloat]
     monthly_budget_usd: NonNegativeFloat | None
     placeholders: list[Placeholder]
-
-
-class InsurancePolicy(Strict):
-    """How many days an eligibility answer stands."""
-
-    answer_valid_days: PositiveInt
 
 
 class FieldPolicy(Strict):

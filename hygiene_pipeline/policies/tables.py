@@ -6,6 +6,7 @@ from datetime import datetime
 import duckdb
 
 from hygiene_pipeline.policies.care import care_tables
+from hygiene_pipeline.policies.insurance import insurance_tables
 from hygiene_pipeline.practice import Practice
 
 Row = Sequence[object]
@@ -94,7 +95,7 @@ def _practice_tables(practice: Practice) -> dict[str, tuple[str, list[Row]]]:
             "package varchar, price_usd double, needs_confirmation boolean, only_region varchar",
             _lookup_packages(practice),
         ),
-        "insurance": ("answer_valid_days integer", [(policies.insurance.answer_valid_days,)]),
+        **insurance_tables(policies.insurance),
         "reengagement": (
             "max_tries integer, wait_days integer, quiet_from_hour integer, quiet_to_hour integer",
             [(messages.max_tries, messages.wait_days, messages.quiet_from_hour, messages.quiet_to_hour)],

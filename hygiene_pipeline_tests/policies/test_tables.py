@@ -65,6 +65,33 @@ def written(con: duckdb.DuckDBPyConnection, table: str, **changes: Any) -> list[
     return rows(con, table)
 
 
+def insurance_tables() -> dict[str, list[Mapping[str, Any]]]:
+    insurance = shipped("insurance")
+    recheck = insurance["recheck"]
+    year = recheck["plan_year"]
+    return {
+        "insurance": [{"answer_valid_days": insurance["answer_valid_days"]}],
+        "recheck": [
+            {
+                **{name: recheck[name] for name in ("ahead_days", "before_visit_days", "visit_answer_days")},
+                "plan_year_month": year["month"],
+                "plan_year_day": year["day"],
+                "plan_year_days": year["for_days"],
+                **{name: recheck[name] for name in ("max_retries", "daily_limit")},
+            }
+        ],
+        "recheck_retry": [
+            {"errors": errors, "wait_hours": hours}
+            for errors, hours in enumerate(recheck["retry_after_hours"], start=1)
+        ],
+        "recheck_follow_up": [
+            *({"follow_up": letter, "wait_days": None, "is_held": True} for letter in recheck["held_follow_ups"]),
+            *({"follow_up": k, "wait_days": days, "is_held": False} for k, days in recheck["wait_days"].items()),
+        ],
+        "suppressed_reason": [{"reason": reason} for reason in insurance["suppressed_reasons"]],
+    }
+
+
 def expected_tables() -> dict[str, list[Mapping[str, Any]]]:
     """What the tables must hold, read from the YAML files themselves."""
     phone, care, benchmarks = shipped("phone"), shipped("care"), shipped("benchmarks")
@@ -93,7 +120,7 @@ def expected_tables() -> dict[str, list[Mapping[str, Any]]]:
             }
         ],
         "placeholder_phone": phone["placeholders"],
-        "insurance": [shipped("insurance")],
+        **insurance_tables(),
         "reengagement": [shipped("reengagement")],
         "audit": [shipped("audit")],
         "care_event_mapping": [{"pathway": None, **each} for each in care["events"]],
