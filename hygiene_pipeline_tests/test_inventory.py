@@ -32,7 +32,8 @@ ASSETS = {
     "quarantine": "record",
     "staging": """
         crm_contact crm_interaction
-        ehr_appointment ehr_care_event ehr_condition ehr_encounter ehr_patient ehr_provider ehr_resource ehr_telecom
+        ehr_appointment ehr_care_event ehr_condition ehr_encounter ehr_merge ehr_mrn ehr_patient ehr_provider ehr_resource
+        ehr_taken_back ehr_telecom
         phone_lookup phone_number
         pm_appointment pm_coverage pm_eligibility pm_patient pm_referral_network
         reply

@@ -4,6 +4,8 @@ with state_version as (
         'CarePlan' as kind,
         id,
         status as event,
+        list_transform(flatten(list_transform(category, lambda one: one.coding)), lambda one: one.code) as pathways,
+        null as disposition,
         case
             when status = 'completed' then coalesce(period.end, period.start)
             else coalesce(period.start, created)
@@ -19,6 +21,8 @@ with state_version as (
         'EpisodeOfCare',
         id,
         status,
+        list_transform(flatten(list_transform(type, lambda one: one.coding)), lambda one: one.code),
+        null,
         case when status = 'finished' then coalesce(period.end, period.start) else period.start end,
         last_updated,
         extracted_at,
@@ -28,7 +32,21 @@ with state_version as (
     from raw.fhir_episode_of_care
     union all
     -- Only requests to be seen elsewhere: most service requests are for laboratories and imaging.
-    select 'ServiceRequest', id, status, authoredOn, last_updated, extracted_at, take_seq, source_line, row_hash
+    select
+        'ServiceRequest',
+        id,
+        status,
+        list_transform(
+            flatten(list_transform(list_append(coalesce(category, []), code), lambda one: one.coding)),
+            lambda one: one.code
+        ),
+        null,
+        authoredOn,
+        last_updated,
+        extracted_at,
+        take_seq,
+        source_line,
+        row_hash,
     from raw.fhir_service_request
     where
         intent in ('order', 'original-order', 'reflex-order', 'filler-order', 'instance-order')
@@ -42,6 +60,8 @@ with state_version as (
         'Encounter',
         id,
         case when hospitalization.dischargeDisposition is not null then status || '+disposition' else status end,
+        [class.code],
+        hospitalization.dischargeDisposition.coding[1].code,
         coalesce(period.end, period.start),
         last_updated,
         extracted_at,
@@ -59,10 +79,14 @@ first_told as (
     group by kind, id, event
 ),
 
-resource_event as (
+resource_told as (
     select
         owner.ehr_patient_id,
-        concat_ws('/', owner.resource_type, owner.resource_id, mapping.care_status) as event_id,
+        owner.resource_type as kind,
+        state_version.event,
+        state_version.pathways,
+        state_version.disposition,
+        concat_ws('/', owner.resource_type, owner.resource_id) as evidence_ref,
         coalesce(
             try_cast(
                 case when length(state_version.happened) < 10 then left(state_version.happened || '-01-01', 10) else state_version.happened end as timestamptz
@@ -71,10 +95,6 @@ resource_event as (
             first_told.received_at
         ) as event_at,
         first_told.received_at,
-        owner.resource_type as kind,
-        mapping.care_status,
-        concat_ws('/', owner.resource_type, owner.resource_id) as evidence_ref,
-        false as is_cancelled,
     from staging.ehr_resource as owner
     inner join state_version
         on state_version.kind = owner.resource_type and state_version.id = owner.resource_id
@@ -83,61 +103,96 @@ resource_event as (
     inner join first_told
         on first_told.kind = state_version.kind and first_told.id = state_version.id
         and first_told.event = state_version.event
-    inner join policy.care_event_mapping as mapping
-        on mapping.kind = state_version.kind and mapping.event = state_version.event
 ),
 
-message as (
+message_told as (
     select
-        event_id,
-        kind,
-        mrn,
-        visit_number,
-        event_at,
-        disposition,
-        discharged_at,
-        is_deceased,
-        evidence_ref,
-        extracted_at,
-        split_part(kind, '^', 1) as message_type,
-        split_part(kind, '^', 2) as trigger_event,
-    from raw.ehr_event
-    where resource_type is null and extracted_at <= (select as_of from policy.clock)
-),
-
-patient_of_mrn as (
-    select mrn, arg_min(ehr_patient_id, row(replaced_by is not null, ehr_patient_id)) as ehr_patient_id
-    from staging.ehr_patient
-    where mrn is not null
-    group by mrn
-),
-
--- A13 takes back the discharge of the same visit, A11 the admission.
-cancelled as (
-    select distinct message.event_id
-    from message
-    inner join message as cancel
-        on cancel.mrn = message.mrn
-        and cancel.visit_number is not distinct from message.visit_number
-        and cancel.event_at >= message.event_at
-        and (message.kind, cancel.kind) in (('ADT^A03', 'ADT^A13'), ('ADT^A01', 'ADT^A11'))
-),
-
-message_event as (
-    select
-        patient_of_mrn.ehr_patient_id,
+        belonging.ehr_patient_id,
         message.event_id,
+        message.kind as message_kind,
+        split_part(message.kind, '^', 1) as kind,
+        split_part(message.kind, '^', 2) as event,
+        message.pathways,
+        message.disposition,
+        message.is_deceased,
+        message.evidence_ref,
         coalesce(case when message.kind = 'ADT^A03' then message.discharged_at end, message.event_at) as event_at,
         message.extracted_at as received_at,
-        message.kind,
-        mapping.care_status,
-        message.evidence_ref,
-        cancelled.event_id is not null as is_cancelled,
-    from message
+    from raw.ehr_event as message
+    inner join staging.ehr_mrn as belonging on belonging.mrn = message.mrn
+    where message.resource_type is null and message.extracted_at <= (select as_of from policy.clock)
+),
+
+told as (
+    select
+        ehr_patient_id,
+        null as event_id,
+        kind,
+        kind as told_kind,
+        event,
+        pathways,
+        disposition,
+        evidence_ref,
+        -- What is told to be over is over, whatever end was planned.
+        case when event in ('completed', 'finished', 'finished+disposition') then least(event_at, received_at) else event_at end as event_at,
+        received_at,
+    from resource_told
+    union all
+    select
+        ehr_patient_id,
+        event_id,
+        kind,
+        message_kind,
+        event,
+        pathways,
+        disposition,
+        evidence_ref,
+        -- A clock that is ahead of ours must not make an event wait for the next run.
+        case when event_at <= received_at + interval 15 minutes then least(event_at, received_at) else event_at end,
+        received_at,
+    from message_told
+),
+
+-- The row for its pathway comes before the row for every pathway.
+mapped as (
+    select told.*, mapping.care_status
+    from told
     inner join policy.care_event_mapping as mapping
-        on mapping.kind = message.message_type and mapping.event = message.trigger_event
-    inner join patient_of_mrn on patient_of_mrn.mrn = message.mrn
-    left join cancelled on cancelled.event_id = message.event_id
+        on mapping.kind = told.kind
+        and mapping.event = told.event
+        and (mapping.pathway is null or list_contains(told.pathways, mapping.pathway))
+    qualify row_number() over (
+        partition by told.ehr_patient_id, told.evidence_ref, told.event_id
+        order by mapping.pathway is null, mapping."rank" desc, mapping.pathway
+    ) = 1
+),
+
+-- Where a discharge led may say more. A message's death is told with the patient's below, since it can be taken back.
+said as (
+    select
+        mapped.* exclude (care_status),
+        case
+            when mapped.care_status <> 'discharged' or disposition.care_status is null then mapped.care_status
+            when disposition.care_status = 'deceased' and mapped.kind = 'ADT' then mapped.care_status
+            else disposition.care_status
+        end as care_status,
+    from mapped
+    left join policy.discharge_disposition as disposition on disposition.code = mapped.disposition
+),
+
+care_event as (
+    select
+        said.ehr_patient_id,
+        coalesce(said.event_id, concat_ws('/', said.evidence_ref, said.care_status)) as event_id,
+        said.event_at,
+        said.received_at,
+        said.told_kind as kind,
+        said.care_status,
+        said.evidence_ref,
+        taken_back.event_id is not null as is_cancelled,
+    from said
+    left join staging.ehr_taken_back as taken_back on taken_back.event_id = said.event_id
+    where said.care_status <> 'unchanged'
 ),
 
 death_told as (
@@ -147,10 +202,12 @@ death_told as (
         (coalesce(deceasedBoolean, false) or deceasedDateTime is not null)
         and extracted_at <= (select as_of from policy.clock)
     union all
-    select patient_of_mrn.ehr_patient_id, message.extracted_at, message.evidence_ref
-    from message
-    inner join patient_of_mrn on patient_of_mrn.mrn = message.mrn
-    where message.is_deceased or (message.kind = 'ADT^A03' and message.disposition in ('20', '40', '41', '42'))
+    select message_told.ehr_patient_id, message_told.received_at, message_told.evidence_ref
+    from message_told
+    left join policy.discharge_disposition as disposition on disposition.code = message_told.disposition
+    where
+        message_told.is_deceased
+        or (message_told.message_kind = 'ADT^A03' and disposition.care_status = 'deceased')
 ),
 
 death as (
@@ -171,9 +228,7 @@ death as (
 ),
 
 every_event as (
-    select * from resource_event
-    union all by name
-    select * from message_event
+    select * from care_event
     union all by name
     select * from death
 )

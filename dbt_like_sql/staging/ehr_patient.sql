@@ -50,20 +50,23 @@ patient_of_mrn as (
     group by mrn
 ),
 
+-- Who died under a number that was merged since, died under the surviving one too.
 event as (
     select
-        event_id,
-        kind,
-        mrn,
-        retired_mrn,
-        visit_number,
-        event_at,
-        disposition,
-        discharged_at,
-        is_deceased,
-        deceased_at,
-    from raw.ehr_event
-    where extracted_at <= (select as_of from policy.clock) and kind like 'ADT^%'
+        message.event_id,
+        coalesce(merge.current_mrn, message.mrn) as mrn,
+        message.mrn as said_mrn,
+        message.event_at,
+        message.discharged_at,
+        message.deceased_at,
+        coalesce(
+            message.is_deceased,
+            case when message.kind = 'ADT^A03' and disposition.care_status = 'deceased' then true end
+        ) as is_deceased,
+    from raw.ehr_event as message
+    left join staging.ehr_merge as merge on merge.retired_mrn = message.mrn
+    left join policy.discharge_disposition as disposition on disposition.code = message.disposition
+    where message.extracted_at <= (select as_of from policy.clock) and message.kind like 'ADT^%'
 ),
 
 -- The surviving record of a merge, as the EHR's link, the survivor's own link, or an A40 message says; the message last.
@@ -88,10 +91,10 @@ merge_said as (
         from latest
     ) as replaces
     union all
-    select retired.ehr_patient_id, survivor.ehr_patient_id, 3, event.event_at
-    from event
-    inner join patient_of_mrn as retired on retired.mrn = event.retired_mrn
-    inner join patient_of_mrn as survivor on survivor.mrn = event.mrn
+    select retired.ehr_patient_id, survivor.ehr_patient_id, 3, merge.merged_at
+    from staging.ehr_merge as merge
+    inner join patient_of_mrn as retired on retired.mrn = merge.retired_mrn
+    inner join patient_of_mrn as survivor on survivor.mrn = merge.current_mrn
 ),
 
 merged as (
@@ -101,31 +104,14 @@ merged as (
     qualify row_number() over (partition by ehr_patient_id order by precedence, said_at desc nulls last, replaced_by) = 1
 ),
 
-cancelled_discharge as (
-    select discharge.event_id
-    from event as discharge
-    inner join event as cancel
-        on cancel.kind = 'ADT^A13' and cancel.mrn = discharge.mrn
-        and cancel.visit_number is not distinct from discharge.visit_number
-        and cancel.event_at >= discharge.event_at
-    where discharge.kind = 'ADT^A03'
-    group by discharge.event_id
-),
-
 -- The latest message that says anything of death counts, so that a mistake can be taken back.
 death_message as (
     select mrn, is_deceased, coalesce(deceased_at, discharged_at, event_at) as deceased_at
     from (
-        select
-            event.mrn,
-            event.event_at,
-            event.event_id,
-            event.deceased_at,
-            event.discharged_at,
-            coalesce(event.is_deceased, case when event.disposition in ('20', '40', '41', '42') then true end) as is_deceased,
+        select unnest(list_distinct([event.mrn, event.said_mrn])) as mrn, event.* exclude (mrn, said_mrn)
         from event
-        anti join cancelled_discharge on cancelled_discharge.event_id = event.event_id
-        where event.is_deceased is not null or (event.kind = 'ADT^A03' and event.disposition in ('20', '40', '41', '42'))
+        anti join staging.ehr_taken_back as taken_back on taken_back.event_id = event.event_id
+        where event.is_deceased is not null
     )
     qualify row_number() over (partition by mrn order by event_at desc, event_id desc) = 1
 ),

@@ -121,7 +121,9 @@ message as (
         ehr_event.event_at,
         ehr_event.phones,
     from raw.ehr_event
-    inner join patient_version on patient_version.is_latest and patient_version.mrn = ehr_event.mrn
+    left join staging.ehr_merge as merge on merge.retired_mrn = ehr_event.mrn
+    inner join patient_version
+        on patient_version.is_latest and patient_version.mrn = coalesce(merge.current_mrn, ehr_event.mrn)
     where
         ehr_event.kind in ('ADT^A01', 'ADT^A03', 'ADT^A04', 'ADT^A05', 'ADT^A08', 'ADT^A28', 'ADT^A31')
         and len(ehr_event.phones) > 0
@@ -130,7 +132,7 @@ message as (
         and ehr_event.event_at > coalesce(patient_version.last_updated, patient_version.extracted_at)
     qualify row_number() over (
         partition by patient_version.ehr_patient_id
-        order by ehr_event.event_at desc, ehr_event.take_seq desc, ehr_event.event_id desc
+        order by ehr_event.event_at desc, ehr_event.event_id desc
     ) = 1
 ),
 

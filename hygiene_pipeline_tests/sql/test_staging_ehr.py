@@ -13,7 +13,10 @@ from hygiene_pipeline_tests.landing.fhir_desk import FIRST_NIGHT, Desk, ndjson, 
 
 MODELS = [
     f"staging.ehr_{name}"
-    for name in ["resource", "provider", "telecom", "patient", "encounter", "condition", "appointment", "care_event"]
+    for name in (
+        *("resource", "provider", "merge", "taken_back", "telecom", "patient"),
+        *("mrn", "encounter", "condition", "appointment", "care_event"),
+    )
 ]
 NPI = "http://hl7.org/fhir/sid/us-npi"
 
@@ -324,3 +327,224 @@ def test_appointments_come_from_resources_and_from_scheduling_messages(staging: 
         "select ehr_patient_id, appointment_id, status from staging.ehr_appointment order by 2"
     )
     assert [tuple(row.values()) for row in rows] == [("p1", "F1", "cancelled"), ("p1", "a1", "booked")]
+
+
+def test_an_appointment_follows_its_messages_by_their_own_time_in_whatever_order_they_come(staging: Staging) -> None:
+    def siu(kind: str, control: str, at: str, start: str = "", status: str = "") -> bytes:
+        sch = "SCH|P1|F1" + "|" * 9 + (f"^^^{start}" if start else "") + "|" * 14 + status
+        text = message(kind, control, EVN="", PV1="", SCH=sch)
+        return text.replace("20260105103100-0500", f"{at}-0500").encode()
+
+    staging.desk.fhir(ndjson(patient("p1", identifier=[mrn("MRN1")])))
+    at_ten = datetime(2026, 4, 3, 14, tzinfo=UTC)
+    steps = [
+        (siu("SIU^S15", "M3", "20260103120000"), ("cancelled", None)),
+        (siu("SIU^S13", "M2", "20260102120000", "20260403100000-0400"), ("cancelled", at_ten)),
+        (siu("SIU^S12", "M1", "20260101120000", "20260402090000-0400"), ("cancelled", at_ten)),
+        (siu("SIU^S26", "M4", "20260104120000"), ("noshow", at_ten)),
+        (siu("SIU^S14", "M5", "20260105120000", status="Booked"), ("booked", at_ten)),
+        (siu("SIU^S14", "M6", "20260106120000", status="Complete"), ("fulfilled", at_ten)),
+        (siu("SIU^S17", "M7", "20260107120000"), ("cancelled", at_ten)),
+    ]
+    for content, expected in steps:
+        staging.desk.events(content)
+        assert staging.build().one("select status, scheduled_at from staging.ehr_appointment") == expected
+
+
+def test_a_later_message_about_an_appointment_that_fhir_knows_comes_before_the_export(staging: Staging) -> None:
+    booked = {
+        "resourceType": "Appointment",
+        "id": "a1",
+        "meta": {"lastUpdated": "2026-03-01T00:00:00Z"},
+        "identifier": [{"system": "urn:filler", "value": "F1"}],
+        "status": "booked",
+        "start": "2026-04-01T13:00:00Z",
+        "participant": [{"actor": {"reference": "Patient/p1"}}],
+    }
+    staging.desk.fhir(ndjson(patient("p1", identifier=[mrn("MRN1")]), booked))
+    for month, expected in (("02", "booked"), ("03", "cancelled")):
+        text = message("SIU^S15", f"M{month}", EVN="", PV1="", SCH="SCH|P1|F1")
+        staging.desk.events(text.replace("20260105103100", f"2026{month}05103100").encode())
+        assert staging.build().one("select appointment_id, status from staging.ehr_appointment") == ("a1", expected)
+
+
+def merge(survivor: str, retired: str, control: str, at: str, kind: str = "ADT^A40") -> bytes:
+    other = f"PID|2||{retired}^^^HOSP^MR" if kind == "ADT^A37" else f"MRG|{retired}^^^HOSP^MR"
+    return adt(kind, control, at, PID=f"PID|1||{survivor}^^^HOSP^MR", PV1="", MRG=other)
+
+
+DAYS = [f"202601{day:02d}120000" for day in range(1, 8)]
+MERGES: dict[str, tuple[list[bytes], dict[str, str]]] = {
+    "one into another": ([merge("B", "A", "1", DAYS[0])], {"A": "B"}),
+    "a chain": ([merge("B", "A", "1", DAYS[0]), merge("C", "B", "2", DAYS[1])], {"A": "C", "B": "C"}),
+    "a chain told from its end": ([merge("C", "B", "2", DAYS[0]), merge("B", "A", "1", DAYS[1])], {"A": "B"}),
+    "a merge made right": ([merge("B", "A", "1", DAYS[0]), merge("A", "B", "2", DAYS[1])], {"B": "A"}),
+    "into two, the later one": ([merge("B", "A", "1", DAYS[0]), merge("C", "A", "2", DAYS[1])], {"A": "C"}),
+    "undone": ([merge("B", "A", "1", DAYS[0]), merge("A", "B", "2", DAYS[1], "ADT^A37")], {}),
+    "undone and done again": (
+        [merge("B", "A", "1", DAYS[0]), merge("B", "A", "2", DAYS[1], "ADT^A37"), merge("B", "A", "3", DAYS[2])],
+        {"A": "B"},
+    ),
+    "a circle of one moment": ([merge("B", "A", "1", DAYS[0]), merge("A", "B", "2", DAYS[0])], {}),
+    "two in one message": (
+        [adt("ADT^A40", "1", DAYS[0], PID="PID|1||B^^^H^MR\rMRG|A^^^H^MR\rPID|2||D^^^H^MR\rMRG|C^^^H^MR", PV1="")],
+        {"A": "B", "C": "D"},
+    ),
+}
+
+
+@pytest.mark.parametrize("is_reversed", [False, True], ids=["in-order", "backwards"])
+@pytest.mark.parametrize("case", MERGES)
+def test_a_number_is_what_its_merges_made_of_it(staging: Staging, case: str, is_reversed: bool) -> None:
+    messages, expected = MERGES[case]
+    staging.desk.fhir(ndjson(*(patient(f"p{each}", identifier=[mrn(each)]) for each in "ABCD")))
+    for content in reversed(messages) if is_reversed else messages:
+        staging.desk.events(content)
+    bed = staging.build().bed
+    rows = bed.rows("select retired_mrn, current_mrn from staging.ehr_merge")
+    assert {row["retired_mrn"]: row["current_mrn"] for row in rows} == expected
+    replaced = bed.rows("select mrn, replaced_by from staging.ehr_patient where replaced_by is not null")
+    assert {row["mrn"]: row["replaced_by"] for row in replaced} == {a: f"p{b}" for a, b in expected.items()}
+
+
+def test_an_event_under_a_retired_number_is_the_survivors_and_can_be_taken_back_under_either(staging: Staging) -> None:
+    staging.desk.fhir(ndjson(patient("p1", identifier=[mrn("NEW")])))
+    old = "PID|1||OLD^^^HOSP^MR"
+    staging.desk.events(adt("ADT^A03", "M1", DAYS[0], PID=old))
+    assert staging.build().bed.rows("from staging.ehr_care_event") == [], "nobody knows whose it is"
+    staging.desk.events(merge("NEW", "OLD", "M2", DAYS[1]))
+    query = "select ehr_patient_id, care_status, is_cancelled from staging.ehr_care_event"
+    assert staging.build().one(query) == ("p1", "discharged", False)
+    staging.desk.events(adt("ADT^A13", "M3", DAYS[2], PID="PID|1||NEW^^^HOSP^MR"))
+    assert staging.build().one(query) == ("p1", "discharged", True)
+
+
+def test_a_death_and_a_phone_told_under_a_retired_number_are_the_survivors(staging: Staging) -> None:
+    staging.desk.fhir(ndjson(patient("p1", identifier=[mrn("NEW")], meta={"lastUpdated": "2025-01-01T00:00:00Z"})))
+    pid = "PID|1||OLD^^^HOSP^MR" + "|" * 10 + "(617)253-0007" + "|" * 17 + "Y"
+    staging.desk.events(adt("ADT^A08", "M1", DAYS[0], PID=pid))
+    staging.desk.events(merge("NEW", "OLD", "M2", DAYS[1]))
+    assert staging.build().one("select is_deceased, phone from staging.ehr_patient") == (True, "+16172530007")
+
+
+VISITLESS = "PV1|1|I"
+TAKEN_BACK: dict[str, tuple[list[bytes], list[str]]] = {
+    "a discharge of the same visit": ([adt("ADT^A03", "D1", DAYS[0]), adt("ADT^A13", "C1", DAYS[1])], ["D1"]),
+    "not that of another visit": (
+        [adt("ADT^A03", "D1", DAYS[0]), adt("ADT^A13", "C1", DAYS[1], PV1="PV1|1|I" + "|" * 17 + "V2")],
+        [],
+    ),
+    "without a visit number only the latest": (
+        [
+            adt("ADT^A03", "D1", DAYS[0], PV1=VISITLESS),
+            adt("ADT^A03", "D2", DAYS[1], PV1=VISITLESS),
+            adt("ADT^A13", "C1", DAYS[2], PV1=VISITLESS),
+        ],
+        ["D2"],
+    ),
+    "an admission and a registration": (
+        [adt("ADT^A01", "A1", DAYS[0]), adt("ADT^A04", "A2", DAYS[0]), adt("ADT^A11", "C1", DAYS[1])],
+        ["A1", "A2"],
+    ),
+    "nothing that came after": ([adt("ADT^A13", "C1", DAYS[0]), adt("ADT^A03", "D1", DAYS[1])], []),
+}
+
+
+@pytest.mark.parametrize("is_reversed", [False, True], ids=["in-order", "backwards"])
+@pytest.mark.parametrize("case", TAKEN_BACK)
+def test_a_cancellation_takes_back(staging: Staging, case: str, is_reversed: bool) -> None:
+    messages, expected = TAKEN_BACK[case]
+    for content in reversed(messages) if is_reversed else messages:
+        staging.desk.events(content)
+    rows = staging.build().bed.rows("select event_id from staging.ehr_taken_back order by event_id")
+    assert [row["event_id"].split("/")[3] for row in rows] == expected
+
+
+def ref(kind: str, control: str, at: str, status: str = "A", referral: str = "R1") -> bytes:
+    rf1 = f"RF1|{status}||Specialty|||{referral}"
+    return message(kind, control, EVN="", PV1="", RF1=rf1).replace("20260105103100-0500", f"{at}-0500").encode()
+
+
+REFERRALS: dict[str, tuple[list[bytes], list[str]]] = {
+    "asked for": ([ref("REF^I12", "1", DAYS[0])], ["referred"]),
+    "changed": ([ref("REF^I12", "1", DAYS[0]), ref("REF^I13", "2", DAYS[1])], ["referred", "referred"]),
+    "cancelled": ([ref("REF^I12", "1", DAYS[0]), ref("REF^I14", "2", DAYS[1])], []),
+    "cancelled and asked for again": (
+        [ref("REF^I12", "1", DAYS[0]), ref("REF^I14", "2", DAYS[1]), ref("REF^I12", "3", DAYS[2])],
+        ["referred"],
+    ),
+    "rejected": ([ref("REF^I12", "1", DAYS[0]), ref("REF^I13", "2", DAYS[1], "R")], []),
+    "its status asked: expired": ([ref("REF^I12", "1", DAYS[0]), ref("REF^I15", "2", DAYS[1], "E")], []),
+    "another one cancelled": (
+        [ref("REF^I12", "1", DAYS[0]), ref("REF^I14", "2", DAYS[1], referral="R2")],
+        ["referred"],
+    ),
+}
+
+
+@pytest.mark.parametrize("is_reversed", [False, True], ids=["in-order", "backwards"])
+@pytest.mark.parametrize("case", REFERRALS)
+def test_a_referral_message_refers_until_it_is_taken_back(staging: Staging, case: str, is_reversed: bool) -> None:
+    messages, expected = REFERRALS[case]
+    staging.desk.fhir(ndjson(patient("p1", identifier=[mrn("MRN1")])))
+    for content in reversed(messages) if is_reversed else messages:
+        staging.desk.events(content)
+    rows = staging.build().bed.rows("select care_status from staging.ehr_care_event where not is_cancelled")
+    assert [row["care_status"] for row in rows] == expected
+
+
+def test_a_row_for_a_pathway_comes_before_the_row_for_all(staging: Staging) -> None:
+    events = [
+        {"kind": "ADT", "event": "A03", "pathway": None, "care_status": "discharged", "rank": 4},
+        {"kind": "ADT", "event": "A03", "pathway": "O", "care_status": "unchanged", "rank": 4},
+        {"kind": "CarePlan", "event": "completed", "pathway": None, "care_status": "completed", "rank": 3},
+        {"kind": "CarePlan", "event": "completed", "pathway": "735321000", "care_status": "discharged", "rank": 3},
+    ]
+    staging.bed.policies(care_event_mapping=events)
+    surgical = [{"coding": [{"code": "38717003"}, {"code": "735321000"}]}]
+    staging.desk.fhir(
+        ndjson(
+            patient("p1", identifier=[mrn("MRN1")]),
+            {**plan("completed"), "id": "plain"},
+            {**plan("completed", category=surgical), "id": "surgical"},
+        )
+    )
+    staging.desk.events(adt("ADT^A03", "ward", DAYS[0]))
+    staging.desk.events(adt("ADT^A03", "clinic", DAYS[0], PV1="PV1|1|O"))
+    rows = staging.build().bed.rows("select evidence_ref, care_status from staging.ehr_care_event")
+    assert {row["evidence_ref"]: row["care_status"] for row in rows} == {
+        "ADT^A03/ward": "discharged",
+        "CarePlan/plain": "completed",
+        "CarePlan/surgical": "discharged",
+    }
+
+
+@pytest.mark.parametrize(
+    ("disposition", "expected"),
+    [("01", "discharged"), ("30", None), ("20", "deceased")],
+    ids=["home", "still a patient", "expired"],
+)
+def test_where_a_stay_led_may_say_more_than_that_it_ended(
+    staging: Staging, disposition: str, expected: str | None
+) -> None:
+    stay = {"dischargeDisposition": {"coding": [{"code": disposition}]}}
+    staging.desk.fhir(ndjson(of_patient("Encounter", "e1", "finished", hospitalization=stay)))
+    rows = staging.build().bed.rows("select care_status from staging.ehr_care_event")
+    assert [row["care_status"] for row in rows] == ([expected] if expected else [])
+
+
+def test_an_event_is_never_later_than_its_arrival_unless_it_is_far_ahead(staging: Staging) -> None:
+    staging.desk.fhir(ndjson(patient("p1", identifier=[mrn("MRN1")])))
+    taken = FIRST_NIGHT + timedelta(days=1)
+    for control, ahead in (("skewed", timedelta(minutes=3)), ("planned", timedelta(days=3))):
+        stamp = f"{taken + ahead:%Y%m%d%H%M%S}+0000"
+        text = message("REF^I12", control, EVN="", PV1="", RF1="RF1|A|||||R1")
+        staging.desk.taken = 1
+        staging.desk.folder = staging.desk.folder / control
+        staging.desk.folder.mkdir()
+        staging.desk.events(text.replace("20260105103100-0500", stamp).encode())
+    rows = staging.build().bed.rows("select evidence_ref, event_at from staging.ehr_care_event")
+    assert {row["evidence_ref"]: row["event_at"] for row in rows} == {
+        "REF^I12/skewed": taken,
+        "REF^I12/planned": taken + timedelta(days=3),
+    }
