@@ -22,7 +22,15 @@ EMPTY_NAMES = {"util", "utils", "helper", "helpers", "common", "constants", "mis
 SQL_CLOCK = re.compile(r"\b(now|today|current_date|current_timestamp|current_time|get_current_timestamp)\b", re.I)
 PYTHON_CLOCK = ("datetime.now", "datetime.utcnow", "datetime.today", "date.today", "time.time", "time.time_ns")
 # Where a run begins or a file's age is looked at: there it is real time that is meant.
-READS_REAL_TIME = {"cli.py", "defs/policy.py", "defs/sensors.py", "landing/ledger.py", "receive.py"}
+READS_REAL_TIME = {
+    "cli.py",
+    "defs/phone.py",
+    "defs/policy.py",
+    "defs/raw.py",
+    "defs/sensors.py",
+    "landing/ledger.py",
+    "receive.py",
+}
 UNFINISHED = re.compile(r"\b(TO" r"DO|FIX" r"ME|X" r"XX|HA" r"CK)\b")
 OF_ONE_MACHINE = re.compile(
     r"/(?:home|root|Users|work|mnt)/\w|[A-Z]:\\\w|index-url[ =]+https?:|pypi\.\w|pythonhosted\.\w"

@@ -22,7 +22,7 @@ ASSETS = {
     "policy": "tables",
     "raw": """
         crm_contacts crm_interactions
-        ehr_event fhir_appointment fhir_care_plan fhir_condition fhir_consent fhir_coverage fhir_encounter
+        ehr_event fhir_appointment fhir_bundle fhir_care_plan fhir_condition fhir_consent fhir_coverage fhir_encounter
         fhir_episode_of_care fhir_immunization fhir_observation fhir_organization fhir_patient fhir_practitioner
         fhir_practitioner_role fhir_procedure fhir_service_request
         phone_lookups
@@ -48,7 +48,7 @@ ASSETS = {
         issue_lifecycle issue_priority phone_evidence phone_validation_plan queue referral_review
         referring_provider_evidence
     """,
-    "sync": "crm_change message phone_lookup_call",
+    "sync": "crm_change message phone_lookup_call phone_lookup_run",
     "metrics": "benchmark coverage_of_asking queue roi stale_rate sync_lag",
     "published": "analyst care_coordinator data_steward",
     "reports": "scorecard",

@@ -225,6 +225,11 @@ RESOURCES: Mapping[str, tuple[Element, ...]] = {
         *_some("date", "dateTime"),
         _object("provision", {"type": TEXT, "period": PERIOD}),
     ),
+    # What a server no longer has comes as transactions that delete it; of other bundles nothing is read.
+    "Bundle": (
+        *_some("string", "type"),
+        _list("entry", {"request": {"method": TEXT, "url": TEXT}}),
+    ),
 }
 
 

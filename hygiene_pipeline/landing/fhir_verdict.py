@@ -3,6 +3,7 @@
 The verdict:
 - certain faults of the screen (no id, wrong type, unknown code, impossible date in an element we keep) reject the line;
 - a suspicious nested value rejects it if the judge finds a fault in an element we keep;
+- a server's account of what it could not export rejects itself, so that a person sees it;
 - a small sample, fixed by the resource's own content, is judged too. A fault found only there is counted in
   `quarantine.fhir_conformance` and rejects nothing: half of a vendor's records may carry an odd extension.
 """
@@ -23,6 +24,8 @@ from hygiene_pipeline.landing.file import LandingFile
 from hygiene_pipeline.landing.ndjson_file import BOM, Line
 
 _UNKNOWN = "unknown_resource_type"
+# In an export it stands for what the server could not export.
+_OUTCOME = "OperationOutcome"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,7 +67,12 @@ def verdicts_of(con: duckdb.DuckDBPyConnection) -> Verdicts:
         else:
             (suspicious if is_odd else sampled).add(int(ordinal))
     for name in set(resource_types(con)) - RESOURCES.keys():
-        faults.update(_without_id(con, name) if is_resource_type(name) else _of_type(con, name))
+        if name == _OUTCOME:
+            faults.update(_of_type(con, name, Fault(field="issue", reason="not_exported")))
+        elif is_resource_type(name):
+            faults.update(_without_id(con, name))
+        else:
+            faults.update(_of_type(con, name, Fault(field="resourceType", reason=_UNKNOWN)))
     untyped = con.execute("select ordinal from fhir_line where resource_type is null")
     faults.update(dict.fromkeys((int(row[0]) for row in untyped.fetchall()), None))
     return Verdicts(faults=faults, suspicious=frozenset(suspicious), sampled=frozenset(sampled - faults.keys()))
@@ -115,9 +123,9 @@ def _is_kept(resource: str, field: str) -> bool:
     return field.split(".")[0] in {"", *(element.name for element in elements(resource))}
 
 
-def _of_type(con: duckdb.DuckDBPyConnection, name: str) -> dict[int, Fault | None]:
+def _of_type(con: duckdb.DuckDBPyConnection, name: str, fault: Fault) -> dict[int, Fault | None]:
     found = con.execute("select ordinal from fhir_line where resource_type = ?", [name])
-    return dict.fromkeys((int(row[0]) for row in found.fetchall()), Fault(field="resourceType", reason=_UNKNOWN))
+    return dict.fromkeys((int(row[0]) for row in found.fetchall()), fault)
 
 
 def _without_id(con: duckdb.DuckDBPyConnection, name: str) -> dict[int, Fault | None]:

@@ -41,6 +41,7 @@ SOURCES: dict[str, tuple[RawTable, ...]] = {
         _fhir("Procedure", "procedure", "procedures done"),
         _fhir("Immunization", "immunization", "vaccinations given"),
         _fhir("Consent", "consent", "consent decisions of patients"),
+        _fhir("Bundle", "bundle", "transactions that say which resources it deleted"),
         RawTable(
             name="ehr_event",
             place="ehr_events",

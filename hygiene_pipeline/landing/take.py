@@ -31,8 +31,16 @@ class Taken:
 
 
 def is_replay(warehouse: Warehouse, as_of: datetime) -> bool:
-    """Whether a later run has already taken files, so that this one looks at the past."""
-    return bool(warehouse.value("select count(*) > 0 from raw.landing_file where taken_at > $1", [as_of]))
+    """Whether a later run has begun, so that this one looks at the past.
+
+    Even one that took no file: it saw what was there, and a file taken before it now would change what it saw.
+    """
+    return bool(warehouse.value("select count(*) > 0 from history.night where as_of > $1", [as_of]))
+
+
+def has_taken(warehouse: Warehouse, place: str) -> bool:
+    """Whether any file of a place was ever taken."""
+    return bool(warehouse.value("select count(*) > 0 from raw.landing_file where place = $1", [place]))
 
 
 def take(

@@ -50,7 +50,7 @@ def test_every_resource_type_has_its_table_in_one_mixed_file(desk: Desk) -> None
         "Coverage": {"status": "active", "beneficiary": {"reference": "Patient/p1"}},
     }
     resources = [{"resourceType": name, "id": "same-id", **minimal.get(name, {})} for name in RESOURCES]
-    assert desk.fhir(ndjson(*resources)) == Loaded(rows=15, quarantined=0)
+    assert desk.fhir(ndjson(*resources)) == Loaded(rows=len(RESOURCES), quarantined=0)
     for line, name in enumerate(RESOURCES, start=1):
         assert desk.rows(f"select id, source_line from {table_name(name)}") == [("same-id", line)]
     assert desk.rows("select name from raw.fhir_organization") == [("Example Clinic",)]
@@ -269,3 +269,18 @@ def test_the_hash_does_not_depend_on_what_else_is_in_the_file(desk: Desk) -> Non
         == 2
     )
     assert desk.rows("select count(*) from raw.fhir_patient") == [(1,)]
+
+
+def test_a_deletion_is_kept_as_what_was_deleted(desk: Desk) -> None:
+    entry = [{"request": {"method": "DELETE", "url": "Patient/p1"}}]
+    bundle = {"resourceType": "Bundle", "id": "gone-1", "type": "transaction", "entry": entry}
+    assert desk.fhir(ndjson(bundle)).rows == 1
+    assert desk.rows("select entry[1].request.method, entry[1].request.url from raw.fhir_bundle") == [
+        ("DELETE", "Patient/p1")
+    ]
+
+
+def test_what_a_server_could_not_export_is_there_for_a_person_to_see(desk: Desk) -> None:
+    outcome = {"resourceType": "OperationOutcome", "issue": [{"severity": "error", "code": "exception"}]}
+    assert desk.fhir(ndjson(patient("p1"), outcome)).rows == 1
+    assert desk.quarantined() == [(2, "issue", "not_exported")]
