@@ -1,4 +1,6 @@
-"""Phone numbers: what people typed, normalised once a text; and which numbers shall be looked up next."""
+"""Phone numbers: what people typed, normalised once a text; and the lookups that are asked for each night."""
+
+from datetime import UTC, datetime
 
 import dagster as dg
 
@@ -7,6 +9,7 @@ from hygiene_pipeline.defs.resources import Deployment
 from hygiene_pipeline.phone.request_file import write_request_file
 from hygiene_pipeline.phone.texts import normalise_every_text
 from hygiene_pipeline.progress import tell
+from hygiene_pipeline.sync.paid_lookups import Asked, LookupsStoppedError, ask_vendor, is_of_tonight, night_of
 
 _TYPED_IN = ("pm_patients", "crm_contacts", "fhir_patient", "ehr_event", "phone_lookups", "replies")
 
@@ -50,15 +53,59 @@ def phone_number(context: dg.AssetExecutionContext, deployment: Deployment) -> d
     pool=WAREHOUSE_POOL,
 )
 def phone_lookup_call(context: dg.AssetExecutionContext, deployment: Deployment) -> dg.MaterializeResult[None]:
-    """The numbers to look up next, most at risk first, as `outbox/phone_lookups_due.csv` for a lookup bought elsewhere.
+    """The ledger of paid lookups: one row per number that a vendor was asked about, with the answer and its price.
 
-    Nothing is written when the practice file switches lookups off.
+    Asks for what the plan holds, most at risk first, and stores each answer as it comes, so that the rest of the night
+    works with it. For lookups bought elsewhere the numbers go into `outbox/phone_lookups_due.csv`. A past night asks
+    nobody; neither does a practice that switched lookups off.
     """
     tell("asking for phone lookups")
     with deployment.night(context.partition_key) as night:
-        rows = night.warehouse.rows(
-            "select phone from hygiene.phone_validation_plan where not is_left_out order by rank, phone"
-        )
         if night.practice.phone_lookup.kind == "files":
-            write_request_file(night.folders.outbox, [str(phone) for (phone,) in rows])
-    return dg.MaterializeResult(metadata={"dagster/row_count": len(rows)})
+            phones = night.warehouse.rows(
+                "select phone from hygiene.phone_validation_plan where not is_left_out order by rank, phone"
+            )
+            write_request_file(night.folders.outbox, [str(phone) for (phone,) in phones])
+        as_of = night.clock.as_of
+        is_tonight = is_of_tonight(night.warehouse, as_of=as_of, now=datetime.now(UTC))
+        asked = ask_vendor(night.warehouse, night.practice, night.keys, as_of=as_of) if is_tonight else Asked()
+        total = night.warehouse.value("select count(*) from sync.phone_lookup_call")
+    return dg.MaterializeResult(
+        metadata={
+            "dagster/row_count": int(str(total)),
+            "dagster/table_name": "sync.phone_lookup_call",
+            "kind": night.practice.phone_lookup.kind,
+            "planned": asked.planned,
+            "answered": asked.answered,
+            "failed": asked.failed,
+            "cost_usd": asked.cost_usd,
+            "left_out_by_budget": asked.left_out,
+            "stopped_packages": "; ".join(asked.stopped_packages),
+            "held_back_as_replay": not is_tonight,
+        }
+    )
+
+
+@dg.asset(
+    key=["sync", "phone_lookup_run"],
+    deps=[dg.AssetKey(["sync", "phone_lookup_call"])],
+    group_name="sync",
+    kinds={"duckdb"},
+    owners=OWNERS,
+    partitions_def=practices,
+    pool=WAREHOUSE_POOL,
+)
+def phone_lookup_run(context: dg.AssetExecutionContext, deployment: Deployment) -> dg.MaterializeResult[None]:
+    """One row per night on which a vendor was to be asked: what was planned, answered, lost and spent.
+
+    Fails if the asking was stopped, by missing credentials for one. Nothing waits for this step, so the night's other
+    work is done all the same, and the run says why it is not whole.
+    """
+    with deployment.night(context.partition_key) as night:
+        asked = night_of(night.warehouse, as_of=night.clock.as_of)
+        total = night.warehouse.value("select count(*) from sync.phone_lookup_run")
+    if asked.stopped_by:
+        raise LookupsStoppedError(asked.stopped_by)
+    return dg.MaterializeResult(
+        metadata={"dagster/row_count": int(str(total)), "dagster/table_name": "sync.phone_lookup_run"}
+    )

@@ -4,21 +4,7 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
-from hygiene_pipeline.phone.protocol import LookupAnswer, LookupRequest, PhoneLookup
-
 FILE_NAME = "phone_lookups_due.csv"
-
-
-class RequestFile(PhoneLookup):
-    """Asks by writing the numbers into the outbox folder. Nobody answers at once."""
-
-    def __init__(self, outbox: Path) -> None:
-        self._outbox = outbox
-
-    def ask(self, requests: Sequence[LookupRequest]) -> list[LookupAnswer]:
-        """Leave the numbers for whoever buys the lookups."""
-        write_request_file(self._outbox, [request.phone for request in requests])
-        return []
 
 
 def write_request_file(outbox: Path, phones: Sequence[str]) -> bool:

@@ -1,11 +1,9 @@
 """Numbers due for a lookup, as a file for whoever buys lookups."""
 
 import stat
-from datetime import date
 from pathlib import Path
 
-from hygiene_pipeline.phone.protocol import LookupRequest
-from hygiene_pipeline.phone.request_file import FILE_NAME, RequestFile, write_request_file
+from hygiene_pipeline.phone.request_file import FILE_NAME, write_request_file
 
 PHONES = ["+12025550123", "+442079460958", "+12025550199"]
 
@@ -38,9 +36,3 @@ def test_nothing_due_leaves_only_the_header(tmp_path: Path) -> None:
     write_request_file(tmp_path, PHONES)
     assert write_request_file(tmp_path, [])
     assert (tmp_path / FILE_NAME).read_text() == "phone\n"
-
-
-def test_asking_leaves_the_numbers_and_answers_nothing_yet(tmp_path: Path) -> None:
-    requests = [LookupRequest(phone=phone, last_confirmed_on=date(2026, 1, 5)) for phone in PHONES]
-    assert RequestFile(tmp_path).ask(requests) == []
-    assert (tmp_path / FILE_NAME).read_text().splitlines() == ["phone", *PHONES]

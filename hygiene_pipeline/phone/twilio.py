@@ -1,0 +1,125 @@
+"""Twilio Lookup v2 by Twilio's own SDK: line type, line status and reassigned number, as they are switched on.
+
+A package can fail inside a response that succeeds, so each is read by itself. `valid` there means no more than that a
+carrier may assign the number.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from urllib.parse import quote
+
+from twilio.base import values
+from twilio.base.exceptions import TwilioException
+from twilio.rest import Client
+from twilio.rest.lookups.v2.phone_number import PhoneNumberInstance
+
+from hygiene_pipeline.phone.protocol import (
+    LookupAnswer,
+    LookupRequest,
+    NoAnswerError,
+    PackageFailure,
+    PhoneLookup,
+    Remedy,
+)
+from hygiene_pipeline.phone.twilio_errors import explained, package_failure
+from hygiene_pipeline.phone.twilio_transport import QuietHttpClient
+from hygiene_pipeline.phone.wire_logs import keep_requests_out_of_logs
+
+_STATUSES = frozenset({"active", "inactive", "reachable", "unreachable", "unknown"})
+_REASSIGNED = frozenset({"yes", "no", "no_data_available"})
+
+
+@dataclass(frozen=True, kw_only=True)
+class TwilioAccess:
+    """Where and as whom Twilio is asked. `username` is the SID of an API key or of the account, `secret` its secret."""
+
+    account_sid: str
+    username: str
+    secret: str = field(repr=False)
+    base_url: str = "https://lookups.twilio.com"
+    region: str | None = None
+    edge: str | None = None
+    timeout_seconds: float = 10.0
+    connections: int = 10
+
+
+class TwilioLookup(PhoneLookup):
+    """Asks Twilio, from several threads at once; each call is charged by package."""
+
+    provider = "twilio"
+
+    def __init__(self, access: TwilioAccess) -> None:
+        keep_requests_out_of_logs()
+        self._http = QuietHttpClient(timeout_seconds=access.timeout_seconds, connections=access.connections)
+        client = Client(
+            access.username,
+            access.secret,
+            access.account_sid,
+            region=access.region,
+            edge=access.edge,
+            http_client=self._http,
+            # Whatever the environment names is another program's Twilio.
+            environment={"TWILIO_REGION": ""},
+        )
+        client.lookups.base_url = access.base_url
+        # The SDK makes these on first use, which two threads should not do at once.
+        self._numbers = client.lookups.v2.phone_numbers
+
+    def ask(self, request: LookupRequest) -> LookupAnswer:
+        """One GET for all packages of the request."""
+        since = request.last_confirmed_on
+        try:
+            found = self._numbers(quote(request.phone, safe="")).fetch(
+                fields=",".join(request.packages) or values.unset,
+                last_verified_date=f"{since:%Y%m%d}" if since else values.unset,
+            )
+        except TwilioException as error:
+            raise explained(error, retry_after=self._http.retry_after) from None
+        except (ValueError, TypeError, KeyError, AttributeError):
+            raise NoAnswerError("Twilio: the answer cannot be read") from None
+        return read_answer(request, found)
+
+    def close(self) -> None:
+        """Give the connections back."""
+        self._http.close()
+
+
+def read_answer(request: LookupRequest, found: PhoneNumberInstance) -> LookupAnswer:
+    """What a fetched number says. Packages are plain mappings, whatever the SDK's hints say."""
+    answered: dict[str, Mapping[str, object]] = {}
+    failures: list[PackageFailure] = []
+    for package in request.packages:
+        content: object = getattr(found, package, None)
+        if not isinstance(content, Mapping):
+            failures.append(_missing(package))
+        elif content.get("error_code") not in (None, "", 0, "0"):
+            failures.append(package_failure(package, content["error_code"]))
+        else:
+            answered[package] = content
+    line = answered.get("line_type_intelligence", {})
+    is_assignable: object = found.valid
+    return LookupAnswer(
+        phone=request.phone,
+        is_assignable=is_assignable if isinstance(is_assignable, bool) else None,
+        line_type=_text(line.get("type")),
+        carrier=_text(line.get("carrier_name")),
+        line_status=_one_of(_STATUSES, answered.get("line_status", {}).get("status")),
+        reassigned=_one_of(_REASSIGNED, answered.get("reassigned_number", {}).get("is_number_reassigned")),
+        answered=tuple(answered),
+        failures=tuple(failures),
+    )
+
+
+def _missing(package: str) -> PackageFailure:
+    told = f"Twilio: {package} was asked for and is not in the answer"
+    return PackageFailure(package=package, code="missing", remedy=Remedy.LEAVE_NUMBER, told=told)
+
+
+def _text(value: object) -> str | None:
+    return value if isinstance(value, str) and value else None
+
+
+def _one_of(known: frozenset[str], value: object) -> str | None:
+    """The word if it is one we know, in small letters: the documentation prints them in capitals."""
+    word = value.strip().lower() if isinstance(value, str) else ""
+    return word if word in known else None
