@@ -40,15 +40,15 @@ ASSETS = {
     """,
     "identity": "match_review mrn_group patient_link record split_review",
     "reconciled": """
-        care_truth coverage coverage_version crm_value_since field_candidate field_decision insurance_truth patient patient_phone phone_claim
-        phone_number placeholder_phone postal_address
+        care_truth coverage coverage_version crm_value_since field_candidate field_decision insurance_truth patient
+        patient_phone phone_claim phone_number placeholder_phone postal_address
     """,
     "hygiene": """
-        audit_sample care_evidence contact_status finding insurance_evidence issue issue_assignment issue_context
-        issue_lifecycle issue_priority phone_evidence phone_validation_plan queue referral_review
-        referring_provider_evidence
+        audit_sample care_evidence contact_status eligibility_inquiry eligibility_recheck_plan finding insurance_evidence
+        issue issue_assignment issue_context issue_lifecycle issue_priority phone_evidence phone_validation_plan queue referral_review
+        referring_provider_evidence suppressed_outreach
     """,
-    "sync": "crm_change message phone_lookup_call phone_lookup_run",
+    "sync": "crm_change eligibility_checks_due message phone_lookup_call phone_lookup_run",
     "metrics": "benchmark coverage_of_asking queue roi stale_rate sync_lag",
     "published": "analyst care_coordinator data_steward",
     "reports": "scorecard",
@@ -176,7 +176,7 @@ def test_the_checks_that_warn(graph) -> None:
 
 def test_how_many_checks_each_layer_has(graph) -> None:
     counts = Counter(graph.get(key.asset_key).group_name for key in graph.asset_check_keys)
-    assert counts == {"raw": 5, "staging": 27, "identity": 5, "reconciled": 13, "hygiene": 17, "metrics": 6}
+    assert counts == {"raw": 5, "staging": 30, "identity": 5, "reconciled": 13, "hygiene": 20, "metrics": 6}
 
 
 def test_every_check_says_what_it_looks_at(graph) -> None:

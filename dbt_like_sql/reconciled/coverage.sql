@@ -79,6 +79,7 @@ asked as (
         ranked.patient_id,
         ranked.place,
         answer.result,
+        answer.message,
         {
             'at': answer.checked_at,
             'check_id': answer.check_id,
@@ -103,9 +104,23 @@ answers as (
         patient_id,
         place,
         max(answer) as latest_ask,
+        arg_max(message, answer) as ask_message,
         max(answer) filter (result <> 'payer_error') as latest_answer,
     from asked
     group by patient_id, place
+),
+
+errors as (
+    select
+        asked.patient_id,
+        asked.place,
+        count(*) as errors_in_a_row,
+    from asked
+    inner join answers on answers.patient_id = asked.patient_id and answers.place = asked.place
+    where
+        asked.result = 'payer_error'
+        and (answers.latest_answer is null or asked.answer.at > answers.latest_answer.at)
+    group by asked.patient_id, asked.place
 ),
 
 versions as (
@@ -131,12 +146,15 @@ known as (
         list_sort(list_filter(versions.member_keys, lambda former: former is distinct from ranked.member_key))
             as former_member_keys,
         answers.latest_ask as ask,
+        answers.ask_message,
         answers.latest_answer as answer,
+        coalesce(errors.errors_in_a_row, 0) as errors_in_a_row,
         clock.as_of_date - timezone(clock.timezone, answers.latest_answer.at)::date as answer_age_days,
         timezone(clock.timezone, answers.latest_answer.at)::date as answered_on,
     from ranked
     cross join clock
     left join answers on answers.patient_id = ranked.patient_id and answers.place = ranked.place
+    left join errors on errors.patient_id = ranked.patient_id and errors.place = ranked.place
     left join versions
         on
             versions.pm_patient_id = ranked.pm_patient_id
@@ -183,6 +201,8 @@ present as (
         ask.result as latest_ask,
         ask.at as asked_at,
         ask.ref as ask_ref,
+        ask_message,
+        errors_in_a_row,
         is_vouched_for,
         is_vouched_for
         and count(*) filter (is_vouched_for) over (partition by patient_id) > 1 as is_vouched_for_beside_another,
@@ -238,6 +258,8 @@ policies as (
         latest_ask,
         asked_at,
         ask_ref,
+        ask_message,
+        errors_in_a_row,
         is_vouched_for,
         is_vouched_for_beside_another,
     from present
@@ -255,6 +277,7 @@ policies as (
         removed.first_known_at,
         removed.removed_at,
         []::varchar[] as former_member_keys,
+        0 as errors_in_a_row,
         false as is_vouched_for,
         false as is_vouched_for_beside_another,
     from removed
@@ -297,6 +320,8 @@ select
     latest_ask,
     asked_at,
     ask_ref,
+    ask_message,
+    errors_in_a_row,
     is_vouched_for,
     is_vouched_for_beside_another,
 from policies

@@ -19,6 +19,19 @@ with latest as (
     ) = 1
 ),
 
+-- Whom an inquiry of ours was about, by the trace that comes back with its answer.
+inquiries as (
+    select
+        check_id,
+        any_value(pm_patient_id) as pm_patient_id,
+        any_value(payer_id) as payer_id,
+        any_value(member_id) as member_id,
+        any_value(nullif(upper(regexp_replace(member_id, '[^A-Za-z0-9]', '', 'g')), '')) as member_key,
+    from history.hygiene_eligibility_inquiry
+    where as_of < (select as_of from policy.clock)
+    group by check_id
+),
+
 -- A member id that several patients share (a family's) tells nobody apart.
 members as (
     select
@@ -34,16 +47,17 @@ members as (
 answers as (
     select
         latest.check_id,
-        coalesce(latest.pm_patient_id, members.pm_patient_id) as pm_patient_id,
-        latest.payer_id,
-        latest.member_id,
-        latest.member_key,
+        coalesce(latest.pm_patient_id, inquiries.pm_patient_id, members.pm_patient_id) as pm_patient_id,
+        coalesce(latest.payer_id, inquiries.payer_id) as payer_id,
+        coalesce(latest.member_id, inquiries.member_id) as member_id,
+        coalesce(latest.member_key, inquiries.member_key) as member_key,
         latest.checked_at,
         latest.result,
         latest.message,
         latest.source_format,
         latest.evidence_ref,
     from latest
+    left join inquiries on latest.check_id = inquiries.check_id
     left join members
         on upper(latest.payer_id) = members.payer_key and latest.member_key = members.member_key
 )

@@ -14,6 +14,13 @@ _ALSO_FED = {"ehr_events": [f"raw/{table.name}" for table in SOURCES["ehr"] if t
 # Lookups are paid for by the night alone; every other run takes the answers that are there.
 _PAID = dg.AssetSelection.assets("hygiene/phone_validation_plan", "sync/phone_lookup_call")
 _WRITTEN = dg.AssetSelection.assets("sync/crm_change", "sync/message")
+# What a payer's answer changes beside the CRM: who is asked next, and to whom nothing is sent about coverage.
+_ASKED = dg.AssetSelection.assets(
+    "hygiene/eligibility_recheck_plan",
+    "hygiene/eligibility_inquiry",
+    "hygiene/suppressed_outreach",
+    "sync/eligibility_checks_due",
+)
 
 
 def _event_selection(source: str) -> dg.AssetSelection:
@@ -21,7 +28,8 @@ def _event_selection(source: str) -> dg.AssetSelection:
     taken = dg.AssetSelection.assets(*EVENT_SOURCES[source], "raw/crm_contacts")
     fed = taken | dg.AssetSelection.assets(*_ALSO_FED.get(source, []))
     follows = (fed.downstream() & _WRITTEN.upstream()) - dg.AssetSelection.groups("raw") - _PAID
-    return dg.AssetSelection.assets("policy/tables") | taken | follows | _issues()
+    selected = dg.AssetSelection.assets("policy/tables") | taken | follows | _issues()
+    return selected | _ASKED if source == "eligibility" else selected
 
 
 def _issues() -> dg.AssetSelection:
@@ -39,7 +47,9 @@ bare_night = dg.define_asset_job(
         "sync/crm_change",
         "sync/message",
         "sync/phone_lookup_call",
+        "sync/eligibility_checks_due",
         "hygiene/issue",
+        "hygiene/suppressed_outreach",
         "metrics/benchmark",
         "metrics/roi",
     )

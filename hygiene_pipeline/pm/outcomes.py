@@ -102,7 +102,8 @@ def _rejected(outcomes: Outcomes, rejections: Sequence[Rejection]) -> tuple[Resu
     known = [outcomes.rejections.get(each.code) for each in rejections]
     is_not_found = all(outcome is not None and outcome.result == "not_found" for outcome in known)
     texts = [
-        f"AAA {each.code} ({each.level}): {outcome.text if outcome else 'code not known'}"
+        f"AAA {' '.join(filter(None, (each.code, each.follow_up)))} ({each.level}):"
+        f" {outcome.text if outcome else 'code not known'}"
         + (f"; {outcomes.follow_ups[each.follow_up]}" if each.follow_up in outcomes.follow_ups else "")
         for each, outcome in zip(rejections, known, strict=True)
     ]

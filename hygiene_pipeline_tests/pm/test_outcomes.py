@@ -58,7 +58,7 @@ def test_benefits_say_whether_the_patient_is_covered(benefits, result):
 def test_a_payer_that_does_not_know_the_person_says_not_found(code):
     assert decide(OUTCOMES, [], [rejection(code)], on=TODAY) == (
         "not_found",
-        f"AAA {code} (subscriber): {OUTCOMES.rejections[code].text}; do not resubmit",
+        f"AAA {code} N (subscriber): {OUTCOMES.rejections[code].text}; do not resubmit",
     )
 
 

@@ -75,14 +75,14 @@ def test_a_batch_of_subscribers_under_two_payers():
 
 
 REJECTIONS = {
-    "of the payer, naming nobody": (transaction("AAA*N**42*R"), None, "payer_error", "AAA 42 (provider)"),
-    "of the person": (subscriber("AAA*N**75*C"), "M100", "not_found", "AAA 75 (subscriber)"),
-    "of the person in a benefit": (subscriber("EB*1**33", "AAA*N**70*C"), "M100", "payer_error", "AAA 70 (benefit)"),
+    "of the payer, naming nobody": (transaction("AAA*N**42*R"), None, "payer_error", "AAA 42 R (provider)"),
+    "of the person": (subscriber("AAA*N**75*C"), "M100", "not_found", "AAA 75 C (subscriber)"),
+    "of the person in a benefit": (subscriber("EB*1**33", "AAA*N**70*C"), "M100", "payer_error", "AAA 70 C (benefit)"),
     "of the inquiry, with the person listed": (
         enclosed("ST*271*1", BHT, *PAYER, "AAA*Y**80*R", *PROVIDER, *SUBSCRIBER),
         "M100",
         "payer_error",
-        "AAA 80 (payer)",
+        "AAA 80 R (payer)",
     ),
     "of the inquiry does not touch an answered person": (
         enclosed("ST*271*1", BHT, *PAYER, "AAA*Y**80*R", *SUBSCRIBER, "EB*1**30"),
