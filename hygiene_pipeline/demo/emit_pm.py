@@ -30,9 +30,18 @@ BAD_COVERAGE = "PM999003,BSBMA,Bay State Blue,XXP123456789,PPO Preferred,2025-13
 BAD_APPOINTMENTS = ",PM000001,,2025-11-03T09:00:00-05:00,soon,booked,follow_up,Riverside Main\n"
 
 
-def emit_pm(world: World, landing: Path, day: int) -> None:
-    """All PM files of a day; the same few bad lines are in them every day, as bad lines are."""
+def emit_pm(world: World, landing: Path, day: int, *, with_lists: bool) -> None:
+    """The PM's files of a day; the same few bad lines are in its lists every day, as bad lines are.
+
+    A day's lists replace those of the day before: without `with_lists` only what adds to earlier files is written.
+    """
     folder = landing / "pm"
+    emit_x12.emit_answers(world, folder / "eligibility", day)
+    if with_lists:
+        _emit_lists(world, folder, day)
+
+
+def _emit_lists(world: World, folder: Path, day: int) -> None:
     everybody = [person for person in world.everybody() if person.pm is not None]
     write_csv(folder / "patients.csv", PATIENTS, [_patient(world, person) for person in everybody], tail=BAD_PATIENTS)
     write_csv(
@@ -43,7 +52,6 @@ def emit_pm(world: World, landing: Path, day: int) -> None:
     booked = [row for person in everybody for row in _appointments(world, person, oldest)]
     write_csv(folder / "appointments.csv", APPOINTMENTS, booked, tail=BAD_APPOINTMENTS)
     write_csv(folder / "referral_network.csv", NETWORK, _network(world, day))
-    emit_x12.emit_answers(world, folder / "eligibility", day)
 
 
 def _patient(world: World, person: Person) -> list[object]:

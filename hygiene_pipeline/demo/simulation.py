@@ -94,12 +94,15 @@ class Simulation:
         emit_crm.emit_contacts(world, self.landing)
         emit_phone.emit_lookups(world, self.landing, lookups, bad=True)
         knowledge.show_lookups(world, lookups, start)
-        self._drop()
+        self._drop(with_lists=True)
         for person in world.patients:
             knowledge.show_note(world, person, person.ehr, "ehr", start)
 
-    def advance(self, day: int) -> None:
-        """Live the day before `day` and drop its files, so that the run of `day` can follow."""
+    def advance(self, day: int, *, is_read: bool = True) -> None:
+        """Live the day before `day` and drop its files, so that the run of `day` can follow.
+
+        On a day that no run reads (`is_read` false), lists that the next day replaces are not written.
+        """
         if day != self.day + 1:
             raise ValueError(f"the simulation is at day {self.day}; it can only advance to day {self.day + 1}")
         world = self.world
@@ -115,7 +118,7 @@ class Simulation:
         emit_phone.emit_lookups(world, self.landing, lookups, bad=False)
         knowledge.show_lookups(world, lookups, world.clock.midnight(day))
         self.inbox.deliver(world, self.landing, day)
-        self._drop()
+        self._drop(with_lists=is_read)
 
     def work_queue(self, items: Sequence[WorkItem], day: int, *, capacities: Mapping[str, int]) -> int:
         """Staff work their queues during a day, at most so many issues each; returns how many they settled."""
@@ -133,14 +136,14 @@ class Simulation:
         self.answered = content
         return emit_phone.requested(self.world, request, self.clock.midnight(lived) + dt.timedelta(hours=6))
 
-    def _drop(self) -> None:
+    def _drop(self, *, with_lists: bool) -> None:
         world, day = self.world, self.day
         late = _hold_back(world, day) if day else News()
         known_at = world.clock.midnight(day)
         emit_fhir.emit_export(world, self.landing, day)
         emit_fhir.emit_notifications(world, self.landing, day)
         emit_hl7.emit_messages(world, self.landing, day)
-        emit_pm.emit_pm(world, self.landing, day)
+        emit_pm.emit_pm(world, self.landing, day, with_lists=with_lists)
         emit_crm.emit_interactions(world, self.landing, day)
         self._show(known_at)
         self.world.news = late

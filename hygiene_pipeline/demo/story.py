@@ -69,7 +69,7 @@ def live(
     kept = []
     for day in range(days + 1):
         if day:
-            simulation.advance(day)
+            simulation.advance(day, is_read=day in nights)
         if day in nights:
             contacts = list(simulation.contacts().values())
             as_of = simulation.clock.as_of(day).astimezone(UTC)
