@@ -30,10 +30,13 @@ class BlockingTestFailedError(Exception):
 
 @dataclass(frozen=True, kw_only=True)
 class Built:
-    """A model after its build. If not `published`, the old table stands and the new one is in schema building."""
+    """A model after its build. If not `published`, the old table stands and the new one is in schema building.
+
+    A view has no `rows` of its own to count.
+    """
 
     model: str
-    rows: int
+    rows: int | None
     columns: tuple[tuple[str, str], ...]
     results: tuple[TestResult, ...]
     published: bool
@@ -123,12 +126,17 @@ def _built_aside(task: _Task) -> Built:
     return Built(model=model.name, rows=rows, columns=tuple(types.items()), results=tested.results, published=published)
 
 
-def _build(con: duckdb.DuckDBPyConnection, model: Model, table: str) -> tuple[int, Types]:
+def _build(con: duckdb.DuckDBPyConnection, model: Model, table: str) -> tuple[int | None, Types]:
     """Make the table, in the order of the grain, and see that it is what it promises; its rows and types."""
     order = ", ".join(quoted(column) for column in model.grain) or "all"
+    rows = None
     try:
-        made = con.execute(f"create or replace table {table} as from ({model.sql}\n) order by {order}")
-        [(rows,)] = made.fetchall()
+        _clear_other_kind(con, model, table)
+        if model.materialized == "view":
+            con.execute(f"create or replace view {table} as from ({model.sql}\n)")
+        else:
+            made = con.execute(f"create or replace table {table} as from ({model.sql}\n) order by {order}")
+            [(rows,)] = made.fetchall()
     except duckdb.CatalogException as error:
         lacking = [table for table in (*model.dependencies, *model.history_reads) if not described(con, table)]
         told = f"reads {', '.join(lacking)}, not there yet" if lacking else _first_line(error)
@@ -141,6 +149,19 @@ def _build(con: duckdb.DuckDBPyConnection, model: Model, table: str) -> tuple[in
     types = described(con, table)
     _check_promises(con, model, table, types)
     return rows, types
+
+
+def _clear_other_kind(con: duckdb.DuckDBPyConnection, model: Model, table: str) -> None:
+    """A table is not replaced by a view, nor the other way: a model that changed its kind goes first."""
+    wrong = "table" if model.materialized == "view" else "view"
+    schema, _, name = table.partition(".")
+    found = con.execute(
+        f"select 1 from duckdb_{wrong}s() where database_name = current_database() and schema_name = $1"
+        f" and {wrong}_name = $2",
+        [schema, name.strip('"')],
+    )
+    if found.fetchone():
+        con.execute(f"drop {wrong} {table}")
 
 
 def _check_promises(con: duckdb.DuckDBPyConnection, model: Model, table: str, types: Types) -> None:
@@ -165,18 +186,22 @@ def _publish(task: _Task, source: str, types: Types) -> None:
         con.execute(
             f"create or replace table {model.name} as from (from {source} union all by name {earlier}) order by {order}"
         )
+    elif source != model.name and model.materialized == "view":
+        _build(con, model, model.name)
     elif source != model.name:
         con.execute(f"create or replace table {model.name} as from {source}")
     if model.history:
         keep_history(con, model, source, types)
     if task.comments:
         con.execute(";".join(_comments(model, types)))
-    con.execute(f"drop table if exists {task.aside}")
+    kind = "view" if model.materialized == "view" else "table"
+    con.execute(f"drop {kind} if exists {task.aside}")
 
 
 def _comments(model: Model, types: Types) -> Iterator[str]:
     """The words of the model and its columns, published into the warehouse itself."""
-    yield f"comment on table {model.name} is {_literal(model.description)}"
+    kind = "view" if model.materialized == "view" else "table"
+    yield f"comment on {kind} {model.name} is {_literal(model.description)}"
     for column in model.columns:
         if column.description and column.name in types:
             yield f"comment on column {model.name}.{quoted(column.name)} is {_literal(column.description)}"

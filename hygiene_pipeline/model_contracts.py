@@ -73,9 +73,12 @@ class Meta(_Strict):
 
 
 class Config(_Strict):
-    """`table` is rebuilt whole; `incremental` replaces the rows of its own `as_of` and keeps the rest."""
+    """`table` is rebuilt whole; `incremental` replaces the rows of its own `as_of` and keeps the rest.
 
-    materialized: Literal["table", "incremental"] = "table"
+    A `view` holds no rows: for what one other model reads once. Its grain is words, tested only if a test says so.
+    """
+
+    materialized: Literal["table", "incremental", "view"] = "table"
     meta: Meta = Meta()
 
 

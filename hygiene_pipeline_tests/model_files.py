@@ -9,7 +9,7 @@ def write_model(root: Path, name: str, sql: str, contract: str = "") -> None:
     """Write `<layer>/<table>.sql` and a models file with its entry; `contract` is the entry after its name."""
     layer, _, table = name.partition(".")
     folder = root / layer
-    folder.mkdir(exist_ok=True)
+    folder.mkdir(parents=True, exist_ok=True)
     (folder / f"{table}.sql").write_text(sql)
     entry = contract or "description: One row per thing."
     lines = "\n".join(f"    {line}" for line in entry.strip("\n").splitlines())

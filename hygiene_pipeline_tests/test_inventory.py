@@ -53,7 +53,9 @@ ASSETS = {
     "published": "analyst care_coordinator data_steward",
     "reports": "scorecard",
 }
-# Beside `contract`, which every SQL model has and which blocks.
+# Read once, by a table that is tested.
+UNTESTED_VIEWS = {"reconciled/field_candidate: contract"}
+# Beside `contract`, which every other SQL model has and which blocks.
 OTHER_BLOCKING_CHECKS = {
     "brought_enough": """
         raw/crm_contacts raw/fhir_patient raw/pm_coverage raw/pm_patients raw/pm_referral_network
@@ -167,7 +169,8 @@ def named(words: Mapping[str, str]) -> set[str]:
 
 def test_the_checks_that_stop_a_night(graph) -> None:
     models = {f"{path.parent.name}/{path.stem}: contract" for path in (ROOT / "dbt_like_sql").glob("*/*.sql")}
-    assert_same("blocking checks", checks(graph, are_blocking=True), models | named(OTHER_BLOCKING_CHECKS))
+    expected = models - UNTESTED_VIEWS | named(OTHER_BLOCKING_CHECKS)
+    assert_same("blocking checks", checks(graph, are_blocking=True), expected)
 
 
 def test_the_checks_that_warn(graph) -> None:
@@ -176,7 +179,7 @@ def test_the_checks_that_warn(graph) -> None:
 
 def test_how_many_checks_each_layer_has(graph) -> None:
     counts = Counter(graph.get(key.asset_key).group_name for key in graph.asset_check_keys)
-    assert counts == {"raw": 5, "staging": 30, "identity": 5, "reconciled": 13, "hygiene": 20, "metrics": 6}
+    assert counts == {"raw": 5, "staging": 30, "identity": 5, "reconciled": 12, "hygiene": 20, "metrics": 6}
 
 
 def test_every_check_says_what_it_looks_at(graph) -> None:

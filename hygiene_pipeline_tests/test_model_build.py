@@ -225,6 +225,38 @@ def history(bed: Bed) -> list[tuple[str, str, str]]:
     return [(row["day"], row["id"], row["letter"]) for row in rows]
 
 
+VIEW = LETTER.replace("config: {meta:", "config: {materialized: view, meta:")
+
+
+def test_a_view_shows_what_its_tables_hold_now_and_is_not_counted(bed: Bed, tmp_path: Path) -> None:
+    view = one_model(tmp_path, "hygiene.letter", "select id, letter from raw.letter", VIEW)
+    built = build_model(bed.con, view)
+    assert (built.published, built.rows) == (True, None)
+    assert [result.test for result in built.results] == ["accepted_values_letter"]
+    bed.table("raw.letter", [{"id": "1", "letter": "b"}])
+    assert bed.rows("from hygiene.letter") == [{"id": "1", "letter": "b"}]
+    [words] = bed.rows("select comment from duckdb_views() where schema_name = 'hygiene'")
+    assert words["comment"] == "One row per id. It's a letter."
+
+
+def test_a_model_may_become_a_view_and_a_table_again(bed: Bed, letter: Model, tmp_path: Path) -> None:
+    build_model(bed.con, letter)
+    build_model(bed.con, one_model(tmp_path / "new", "hygiene.letter", "select id, letter from raw.letter", VIEW))
+    assert not bed.rows("select 1 from duckdb_tables() where schema_name = 'hygiene'")
+    build_model(bed.con, letter)
+    assert not bed.rows("select 1 from duckdb_views() where schema_name = 'hygiene'")
+    assert len(bed.rows("from hygiene.letter")) == 3
+
+
+def test_a_view_that_fails_a_blocking_test_stops_the_run(bed: Bed, tmp_path: Path) -> None:
+    view = one_model(tmp_path, "hygiene.letter", "select id, letter from raw.letter", VIEW)
+    bed.table("raw.letter", [{"id": "1", "letter": "x"}])
+    assert not build_model(bed.con, view).published
+    bed.table("raw.letter", [{"id": "1", "letter": "a"}])
+    assert build_model(bed.con, view).published
+    assert not bed.rows("select 1 from duckdb_views() where schema_name = 'building'")
+
+
 def test_history_keeps_only_what_is_new_or_changed(bed: Bed, tmp_path: Path) -> None:
     model = one_model(tmp_path, "hygiene.letter", "select id, letter from raw.letter", KEPT)
     night(bed, model, FIRST, i1="a", i2="b")

@@ -119,7 +119,7 @@ def test_sql_that_is_no_model_is_refused(tmp_path: Path, sql: str, message: str)
         ("description: x\ncolour: red", "models.m.colour: unknown key"),
         ("config: {}", "models.m.description: is missing"),
         ("description: x\ncolumns: [{name: a, tests: [unique]}]", "models.m.columns.a.tests: unknown key"),
-        ("description: x\nconfig: {materialized: view}", "models.m.config.materialized: "),
+        ("description: x\nconfig: {materialized: cloud}", "models.m.config.materialized: "),
         ("description: x\nconfig: {meta: {grains: [a]}}", "models.m.config.meta.grains: unknown key"),
         (
             "description: x\ncolumns: [{name: a, data_tests: [never_null]}]",

@@ -93,7 +93,9 @@ def _layer(layer: str, models: dict[str, Model]) -> dg.AssetsDefinition:
 
 
 def _materialized(night: Night, model: Model, built: Built, *, is_described: bool) -> dg.MaterializeResult[None]:
-    metadata: dict[str, int | dg.TableSchema | dg.TableColumnLineage] = {"dagster/row_count": built.rows}
+    metadata: dict[str, int | dg.TableSchema | dg.TableColumnLineage] = {}
+    if built.rows is not None:
+        metadata["dagster/row_count"] = built.rows
     if is_described:
         words = {column.name: column.description for column in model.columns}
         metadata["dagster/column_schema"] = dg.TableSchema(
