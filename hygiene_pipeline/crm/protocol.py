@@ -136,7 +136,7 @@ class Crm(CrmWriter):
 
     @abstractmethod
     def read_contacts(self) -> Iterator[dict[str, str | None]]:
-        """Every contact, all as of one moment, ordered by contact_id."""
+        """Every contact with all of CONTACT_COLUMNS, all as of one moment, ordered by contact_id."""
 
     @abstractmethod
     def fetch(self, contact_ids: Collection[str]) -> dict[str, Contact]:

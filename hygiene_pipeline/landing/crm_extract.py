@@ -6,6 +6,7 @@ An embedded CRM that is still empty is seeded from `crm/contacts.csv`, which the
 import hashlib
 from collections.abc import Iterator
 from datetime import datetime
+from operator import itemgetter
 
 import pyarrow as pa
 
@@ -79,8 +80,10 @@ def _extract(
     if done:
         return Taken(files=0, loaded=Loaded(rows=0, quarantined=0), present=(str(done),))
     columns = [column.name for column in EXTRACTS[PLACE].columns]
-    contacts = list(crm.read_contacts())
-    table = pa.table({name: pa.array([row.get(name) for row in contacts], pa.string()) for name in columns})
+    in_order = itemgetter(*columns)
+    contacts = [in_order(row) for row in crm.read_contacts()]
+    schema = pa.schema([(name, pa.string()) for name in columns])
+    table = pa.table(list(zip(*contacts, strict=True)) or [[] for _ in columns], schema=schema)
     file_id = hashlib.sha256(f"{EMBEDDED}@{as_of.isoformat()}".encode()).hexdigest()[:16]
     seq = next_take_seq(warehouse.con)
     with warehouse.transaction():

@@ -6,7 +6,6 @@ For X12 the line of a record is the number of its first segment in the file: mos
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
@@ -95,7 +94,7 @@ def _load_answers(
     rows: list[dict[str, object]] = []
     unusable: list[dict[str, object]] = []
     for each in read:
-        row = asdict(each)
+        row = dict(vars(each))
         row["source_line"] = row.pop("position")
         if isinstance(each, Unusable):
             unusable.append(row)

@@ -21,6 +21,9 @@ from hygiene_pipeline.landing.rejects import reject, reject_rows
 from hygiene_pipeline.landing.typed_columns import literal
 from hygiene_pipeline.landing.typed_records import lay_typed
 
+_ROW_AS_JSON = """
+select row_number() over () as source_line, to_json(landing_arrow)::varchar as original
+from landing_arrow"""
 _BLANKS = " \t\r\n\u00a0"
 
 
@@ -100,17 +103,26 @@ def load_table(con: duckdb.DuckDBPyConnection, delivery: Delivery, table: pa.Tab
     con.register("landing_arrow", table)
     con.execute(
         f"""create or replace temp table landing_text as
-            select row_number() over () as source_line, to_json(landing_arrow)::varchar as original, {text}
-            from landing_arrow"""
+            select row_number() over () as source_line, {text} from landing_arrow"""
     )
+    loaded = take(con, delivery, header.found, 0, original=_ROW_AS_JSON)
     con.unregister("landing_arrow")
-    return take(con, delivery, header.found, 0)
+    return loaded
 
 
-def take(con: duckdb.DuckDBPyConnection, delivery: Delivery, found: Sequence[Found], quarantined: int) -> Loaded:
-    """Type, check and write what `landing_text` holds."""
+def take(
+    con: duckdb.DuckDBPyConnection,
+    delivery: Delivery,
+    found: Sequence[Found],
+    quarantined: int,
+    *,
+    original: str = "select source_line, original from landing_text",
+) -> Loaded:
+    """Type, check and write what `landing_text` holds; `original` gives the text of a line for the quarantine."""
+    con.execute(f"create or replace temp view landing_original as {original}")
     quarantined += lay_typed(con, delivery, found)
     rows = write_versions(con, delivery)
+    con.execute("drop view landing_original")
     con.execute("drop table landing_typed")
     con.execute("drop table landing_text")
     return Loaded(rows=rows, quarantined=quarantined)

@@ -1,5 +1,6 @@
 """From `landing_text` (every column as text) to `landing_typed`: typed, one record a key, the rest in quarantine.
 
+What a record looked like before it was read is in `landing_original`, by line, and looked up for the quarantine only.
 A value that cannot be read costs the field; a record is lost only if what it is known by cannot be read.
 """
 
@@ -25,24 +26,31 @@ def lay_typed(con: duckdb.DuckDBPyConnection, delivery: Delivery, found: Sequenc
         """select source_line, problem.field, problem.reason, problem.original
            from (select source_line, unnest(problems) as problem from landing_read)""",
     )
+    return fields + _reject_unknown(con, delivery) + _one_a_key(con, delivery)
+
+
+def key_columns(extract: Extract) -> str:
+    """The key columns as an SQL list."""
+    return ", ".join(f'"{name}"' for name in extract.key)
+
+
+def _reject_unknown(con: duckdb.DuckDBPyConnection, delivery: Delivery) -> int:
+    """Take out the records without a value that they are known by."""
     required = delivery.extract.required
-    unknown = " and ".join(f'"{name}" is not null' for name in required)
+    unknown = " or ".join(f'"{name}" is null' for name in required)
     names = ", ".join(f"case when \"{name}\" is null then '{name}' end" for name in required)
+    if not con.execute(f"select 1 from landing_read where {unknown} limit 1").fetchone():
+        return 0
     # A required value that is there but unreadable has its reason among the field problems already.
     rows = reject_rows(
         con,
         delivery,
         f"""select source_line, concat_ws(', ', {names}) as field,
               case when len(problems) = 0 then 'missing_key' else 'unusable_key' end as reason, original
-            from landing_read where not ({unknown})""",
+            from landing_read inner join landing_original using (source_line) where {unknown}""",
     )
-    con.execute(f"delete from landing_read where not ({unknown})")
-    return fields + rows + _one_a_key(con, delivery)
-
-
-def key_columns(extract: Extract) -> str:
-    """The key columns as an SQL list."""
-    return ", ".join(f'"{name}"' for name in extract.key)
+    con.execute(f"delete from landing_read where {unknown}")
+    return rows
 
 
 def _check_formats(con: duckdb.DuckDBPyConnection, delivery: Delivery, found: Sequence[Found]) -> None:
@@ -64,25 +72,37 @@ def _read_types(con: duckdb.DuckDBPyConnection, delivery: Delivery, found: Seque
     values = [typed(each) if each in readable else f'"{each.column.name}"' for each in found]
     columns = [each.column.name for each in found]
     spelt = ", ".join(f'{value} as "{name}"' for value, name in zip(values, columns, strict=True))
-    problems = ", ".join(
-        f"""case when text."{each.column.name}" is not null and read."{each.column.name}" is null
-            then {{field: '{each.column.name}', reason: {literal(_reason(each))}, original: text."{each.column.name}"}}
-            end"""
-        for each in readable
-    )
-    listed = f"list_filter([{problems}], lambda each: each is not null)" if readable else "[]"
+    texts = "".join(f', "{each.column.name}" as {_text_of(each)}' for each in readable)
     hashed = ", ".join(_hashable(each) for each in found)
+    kept = f"* exclude ({', '.join(_text_of(each) for each in readable)})" if readable else "*"
     con.execute(
         f"""create or replace temp table landing_read as
             with delivery as (
               select $timezone as timezone,
                 cast($extracted_at::timestamptz at time zone $timezone as date) as local_date
             ),
-            read as (select source_line, {spelt} from landing_text, delivery)
-            select read.*, text.original, {listed} as problems, md5(concat_ws(chr(31), {hashed})) as row_hash
-            from read join landing_text as text using (source_line)""",
+            read as (select source_line, {spelt}{texts} from landing_text, delivery)
+            select {kept}, {_problems(readable)} as problems, md5(concat_ws(chr(31), {hashed})) as row_hash
+            from read""",
         {"timezone": delivery.timezone, "extracted_at": delivery.extracted_at},
     )
+
+
+def _text_of(found: Found) -> str:
+    return f'"text of {found.column.name}"'
+
+
+def _problems(readable: Sequence[Found]) -> str:
+    """The list of a record's fields that have a text and no value; the list is made for the few that have one."""
+    if not readable:
+        return "[]"
+    wrong = [f'({_text_of(each)} is not null and "{each.column.name}" is null)' for each in readable]
+    told = ", ".join(
+        f"case when {is_wrong} then "
+        f"{{field: '{each.column.name}', reason: {literal(_reason(each))}, original: {_text_of(each)}}} end"
+        for is_wrong, each in zip(wrong, readable, strict=True)
+    )
+    return f"case when {' or '.join(wrong)} then list_filter([{told}], lambda each: each is not null) else [] end"
 
 
 def _reason(found: Found) -> str:
@@ -90,7 +110,7 @@ def _reason(found: Found) -> str:
 
 
 def _hashable(found: Found) -> str:
-    value = f'read."{found.column.name}"'
+    value = f'"{found.column.name}"'
     if found.column.type == "timestamptz":
         value = f"epoch_us({value})"
     return f"coalesce({value}::varchar, chr(30))"
@@ -99,6 +119,10 @@ def _hashable(found: Found) -> str:
 def _one_a_key(con: duckdb.DuckDBPyConnection, delivery: Delivery) -> int:
     """Keep the latest record of each key; equal records collapse in silence, others are quarantined."""
     extract = delivery.extract
+    repeated = f"select 1 from landing_read group by {key_columns(extract)} having count(*) > 1 limit 1"
+    if not con.execute(repeated).fetchone():
+        con.execute("drop table if exists landing_typed; alter table landing_read rename to landing_typed")
+        return 0
     latest = f'"{extract.version}" desc nulls last, ' if extract.version else ""
     con.execute(
         f"""create or replace temp table landing_typed as
@@ -111,7 +135,8 @@ def _one_a_key(con: duckdb.DuckDBPyConnection, delivery: Delivery) -> int:
         con,
         delivery,
         f"""select source_line, {literal(", ".join(extract.key))} as field, 'duplicate_key' as reason, original
-            from landing_typed where place > 1 and row_hash <> kept""",
+            from landing_typed inner join landing_original using (source_line)
+            where place > 1 and row_hash <> kept""",
     )
     con.execute("delete from landing_typed where place > 1")
     return conflicts

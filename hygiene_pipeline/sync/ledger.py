@@ -11,12 +11,27 @@ LATER_WRITES = "select count(*) from sync.crm_change where applied_at > $as_of"
 _NEW_IS_SHOWN = f"""
 exists (
     select 1
-    from shown_value as shown
+    from open_value as shown
     where
         shown.contact_id = change.contact_id
         and shown.field = change.field
         and {COMPARABLE_SQL.format(field="shown.field", value="coalesce(shown.value, '')")}
         = {COMPARABLE_SQL.format(field="change.field", value="change.new_value")}
+)
+"""
+
+# What the CRM shows where a change is open: the statements below look for every open change in it.
+OPEN_VALUES = """
+create or replace temp table open_value as
+select contact_id, field, value
+from shown_value as shown
+where exists (
+    select 1
+    from sync.crm_change as change
+    where
+        change.state in ('planned', 'failed')
+        and change.contact_id = shown.contact_id
+        and change.field = shown.field
 )
 """
 

@@ -67,6 +67,8 @@ def plan_changes(con: duckdb.DuckDBPyConnection, *, as_of: datetime) -> Planned:
     now = {"as_of": as_of}
     con.execute(wanted.SHOWN)
     con.execute(wanted.WANTED, now)
+    con.execute(ledger.OPEN_VALUES)
+    con.execute("drop table shown_value")
     dropped = 0
     if not count_of(con, ledger.LATER_PASSES, now):
         con.execute(ledger.SEEN_IN_EXTRACT, {**now, "sync_id": sync_id_of(as_of)})
@@ -77,7 +79,7 @@ def plan_changes(con: duckdb.DuckDBPyConnection, *, as_of: datetime) -> Planned:
         dropped=dropped,
     )
     con.execute("drop table wanted_change")
-    con.execute("drop table shown_value")
+    con.execute("drop table open_value")
     return planned
 
 

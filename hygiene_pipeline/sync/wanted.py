@@ -174,6 +174,8 @@ differing as (
     from decided
     where
         new_value is not null
+        -- Nearly all values are the same to the letter; only the few others are brought into a comparable form.
+        and new_value is distinct from shown_value
         -- What the CRM says itself, tidied up, is no correction; opt-outs and verdicts stand on their own.
         and (source is distinct from 'crm' or field like '%_opt_out' or field in ('insurance_status', 'care_status'))
         and {COMPARABLE_SQL.format(field="field", value="new_value")}
