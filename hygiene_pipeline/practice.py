@@ -15,6 +15,7 @@ from hygiene_pipeline.failures import PracticeFileError
 from hygiene_pipeline.policies.load import merged
 from hygiene_pipeline.policies.models import Policies, StalenessType
 from hygiene_pipeline.settings.ehr import Ehr, EhrFiles
+from hygiene_pipeline.settings.messages import Messages
 from hygiene_pipeline.settings.part import Part
 from hygiene_pipeline.settings.phone_lookup import LookupOff, PhoneLookup
 from hygiene_pipeline.settings.pm import Pm, PmFiles
@@ -80,6 +81,7 @@ class Practice(Part):
     pm: Pm = PmFiles()
     crm: Crm
     phone_lookup: PhoneLookup = LookupOff()
+    messages: Messages = Messages()
     receive: Receive = Receive()
     outreach: Outreach = Outreach()
     staff: Annotated[list[Staff], Field(min_length=1)]

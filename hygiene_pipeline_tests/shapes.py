@@ -323,6 +323,11 @@ LATER_LAYERS: dict[str, dict[str, str]] = {
         "reason": "VARCHAR",
         "planned_at": "TIMESTAMPTZ",
         "sent_at": "TIMESTAMPTZ",
+        "provider": "VARCHAR",
+        "vendor_id": "VARCHAR",
+        "code": "VARCHAR",
+        "cost_usd": "DOUBLE",
+        "address_key": "VARCHAR",
     },
     "quarantine.record": {
         "source": "VARCHAR",

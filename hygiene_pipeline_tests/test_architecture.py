@@ -14,7 +14,7 @@ ROOT = Path(__file__).resolve().parent.parent
 PACKAGE = "hygiene_pipeline"
 LONGEST_MODULE = 300
 LONGEST_FUNCTION = 60
-ADAPTERS = ("ehr", "pm", "crm", "phone")
+ADAPTERS = ("ehr", "pm", "crm", "phone", "message")
 # These normalise whole columns inside DuckDB and speak to no vendor.
 SET_BASED = ("phone/normalise.py", "phone/texts.py")
 EMPTY_NAMES = {"util", "utils", "helper", "helpers", "common", "constants", "misc", "base"}
@@ -28,6 +28,7 @@ READS_REAL_TIME = {
     "defs/policy.py",
     "defs/raw.py",
     "defs/sensors.py",
+    "defs/sync.py",
     "landing/ledger.py",
     "receive.py",
 }

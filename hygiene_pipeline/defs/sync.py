@@ -1,11 +1,17 @@
 """Writing back: changes planned and applied to the CRM by compare-and-set, and messages that win numbers back."""
 
+from collections import Counter
+from datetime import UTC, datetime
+from functools import partial
+
 import dagster as dg
 
 from hygiene_pipeline.defs.partitions import OWNERS, WAREHOUSE_POOL, practices
 from hygiene_pipeline.defs.resources import Deployment
 from hygiene_pipeline.progress import tell
-from hygiene_pipeline.sync.messages import plan_messages, write_messages
+from hygiene_pipeline.sync.channels import open_channels
+from hygiene_pipeline.sync.delivery import Pass, send_messages
+from hygiene_pipeline.sync.messages import plan_messages, show_messages, write_messages
 from hygiene_pipeline.sync.outbox import apply_changes, plan_changes
 from hygiene_pipeline.sync.writer import crm_writer
 
@@ -74,15 +80,29 @@ def message(context: dg.AssetExecutionContext, deployment: Deployment) -> dg.Mat
     """One row per try to have a patient confirm a phone number, or the reason not to.
 
     Goes to the email or the alternate number, never to the bad one; without clinical content, within calling hours,
-    and never against an opt-out.
+    and never against an opt-out. `messages` in the practice file says what carries it; a dry run only shows it.
     """
     tell("asking patients to confirm numbers")
     with deployment.night(context.partition_key) as night:
+        con, practice, as_of = night.warehouse.con, night.practice, night.clock.as_of
         with night.warehouse.transaction():
-            planned = plan_messages(night.warehouse.con, as_of=night.clock.as_of)
-        if night.practice.crm.sync == "apply":
-            write_messages(night.warehouse.con, night.folders.outbox, as_of=night.clock.as_of)
+            planned = plan_messages(con, practice, as_of=as_of)
+        ended: Counter[str] = Counter()
+        if practice.messages.send == "dry_run":
+            ended["would_be_sent"] = show_messages(con, practice, night.folders.outbox, as_of=as_of)
+        else:
+            ended["sent"] = write_messages(con, practice, night.folders.outbox, as_of=as_of)
+            now = partial(datetime.now, UTC)
+            this = Pass(practice=practice, as_of=as_of, now=now, landing=night.folders.landing)
+            with open_channels(practice, night.keys, at=now()) as channels:
+                ended += send_messages(con, channels, this)
         total = night.warehouse.value("select count(*) from sync.message")
     return dg.MaterializeResult(
-        metadata={"dagster/row_count": int(str(total)), "dagster/table_name": "sync.message", "new": planned}
+        metadata={
+            "dagster/row_count": int(str(total)),
+            "dagster/table_name": "sync.message",
+            "mode": practice.messages.send,
+            "new": planned,
+            **ended,
+        }
     )

@@ -6,11 +6,11 @@ from pydantic import Field, NonNegativeFloat, PositiveInt
 
 from hygiene_pipeline.policies.care import CarePolicy
 from hygiene_pipeline.policies.insurance import InsurancePolicy
+from hygiene_pipeline.policies.reengagement import ReengagementPolicy
 from hygiene_pipeline.policies.strict import Strict
 from hygiene_pipeline.settings.phone_lookup import LookupPackage
 
 Share = Annotated[float, Field(ge=0, le=1)]
-Hour = Annotated[int, Field(ge=0, le=23)]
 System = Literal["ehr", "pm", "crm", "patient", "eligibility"]
 StalenessType = Literal["phone", "insurance", "care", "referring_provider", "email", "address", "identity"]
 Metric = Literal[
@@ -99,15 +99,6 @@ class DeliveryPolicy(Strict):
     """One PlaceDelivery a place of full extracts."""
 
     places: dict[str, PlaceDelivery]
-
-
-class ReengagementPolicy(Strict):
-    """How often, how far apart and when patients are asked to confirm a number."""
-
-    max_tries: PositiveInt
-    wait_days: PositiveInt
-    quiet_from_hour: Hour
-    quiet_to_hour: Hour
 
 
 class AuditPolicy(Strict):

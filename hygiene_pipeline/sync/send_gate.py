@@ -1,7 +1,7 @@
 """The SQL of who is asked to confirm a phone number, where, and who must not be.
 
 The gate is evaluated in order and the first hit blocks: the person, then the tries, then each address. What it
-blocks is kept with its reason.
+blocks is kept with its reason. `$carried` names the channels that are not switched off.
 """
 
 # A superseded number needs no question: the right one is known and written by the outbox.
@@ -15,7 +15,7 @@ FORGET_UNSENT = "delete from sync.message where state = 'planned' and planned_at
 LATER_MESSAGES = "select count(*) from sync.message where planned_at > $as_of"
 
 PLAN = f"""
-insert into sync.message
+insert into sync.message by name
 with decided as (
     select
         patient_id,
@@ -27,9 +27,19 @@ with decided as (
 ),
 -- Whoever said stop on one channel is left in peace on all, before the CRM shows it.
 stopped as (
-    select distinct contact_id
+    select contact_id
     from staging.reply
     where kind = 'stop'
+    union
+    select contact_id
+    from sync.message
+    where state = 'failed' and reason = 'opted_out'
+),
+-- What a provider said of an address holds for as long as the address stays the same.
+refused_address as (
+    select distinct contact_id, address_key
+    from sync.message
+    where state = 'failed' and reason = 'bad_address'
 ),
 -- One row per contact whose phone only the patient can put right, and which is not being put right already.
 askable as (
@@ -69,15 +79,24 @@ askable as (
                 and (change.state in ('planned', 'failed') or change.touched_at >= $as_of)
         )
 ),
+-- A message that may have arrived is a try; one that surely reached nobody is none.
+handed_over as (
+    select
+        contact_id,
+        planned_at,
+        state <> 'failed' or reason = 'refused' as is_try
+    from sync.message
+    where state in ('planned', 'sending', 'sent', 'unconfirmed', 'failed') and planned_at < $as_of
+),
 tried as (
-    select askable.contact_id, count(message.message_id) as tries, max(message.planned_at) as last_try
+    select
+        askable.contact_id,
+        count(*) filter (message.is_try) as tries,
+        count(message.contact_id) as messages,
+        max(message.planned_at) filter (message.is_try) as last_try
     from askable
-    left join sync.message as message
-        on
-            message.contact_id = askable.contact_id
-            and message.state in ('planned', 'sent')
-            and message.planned_at >= askable.since
-            and message.planned_at < $as_of
+    left join handed_over as message
+        on message.contact_id = askable.contact_id and message.planned_at >= askable.since
     group by askable.contact_id
 ),
 latest_lookup as (
@@ -118,6 +137,7 @@ gated as (
         askable.contact_id,
         askable.since,
         tried.tries,
+        tried.messages,
         tried.last_try,
         case
             when askable.is_deceased then 'deceased'
@@ -128,8 +148,18 @@ gated as (
         case
             when askable.email is null then 'no_address'
             when askable.email_opt_out then 'opted_out'
+            when refused_email.contact_id is not null then 'bad_address'
+            when
+                -- A carrier's mail gateway: the mail would come out of the bad number as a text.
+                length(askable.phone_digits) >= 7
+                and regexp_full_match(askable.email, '[-+.()0-9]+@.*')
+                and ends_with(
+                    regexp_replace(split_part(askable.email, '@', 1), '[^0-9]', '', 'g'), askable.phone_digits
+                )
+                then 'bad_address'
             when bad_email.contact_id is not null then 'bad_address'
             when not regexp_full_match(askable.email, '[^@\\s]+@[^@\\s]+\\.[^@\\s]+') then 'bad_address'
+            when not list_contains($carried::varchar[], 'email') then 'channel_off'
         end as email_block,
         case
             when askable.alternate_phone is null then 'no_address'
@@ -142,15 +172,21 @@ gated as (
             when askable.alternate_phone = practice.phone then 'bad_address'
             when not lookup.valid or lookup.line_status = 'inactive' then 'bad_address'
             when lookup.reassigned = 'yes' or lookup.line_type = 'landline' then 'bad_address'
+            when refused_phone.contact_id is not null then 'bad_address'
             when number_use.patients > 1 then 'shared_number'
             when called.today >= 1 or called.in_week >= 3 then 'too_many'
             when not $text_fits then 'text_too_long'
+            when not list_contains($carried::varchar[], 'sms') then 'channel_off'
         end as phone_block
     from askable
     inner join tried on tried.contact_id = askable.contact_id
     cross join policy.reengagement as reengagement
     cross join policy.practice as practice
     left join bad_email on bad_email.contact_id = askable.contact_id
+    left join refused_address as refused_email
+        on refused_email.contact_id = askable.contact_id and refused_email.address_key = sha256(askable.email)
+    left join refused_address as refused_phone
+        on refused_phone.contact_id = askable.contact_id and refused_phone.address_key = sha256(askable.alternate_phone)
     left join latest_lookup as lookup on lookup.phone = askable.alternate_phone
     left join number_use on number_use.number = askable.alternate_phone
     left join called on called.contact_id = askable.contact_id
@@ -160,6 +196,7 @@ due as (
         gated.contact_id,
         gated.since,
         gated.tries + 1 as try_number,
+        gated.messages + 1 as message_number,
         case when gated.email_block is null then 'email' else 'alternate_phone' end as address_kind,
         case
             when gated.person_block is not null then gated.person_block
@@ -182,7 +219,7 @@ last_word as (
 message as (
     select
         left(sha256(concat_ws(
-            chr(31), contact_id, 'confirm_phone', cast(epoch_us(since) as varchar), cast(try_number as varchar)
+            chr(31), contact_id, 'confirm_phone', cast(epoch_us(since) as varchar), cast(message_number as varchar)
         )), 24) as message_id,
         contact_id,
         case address_kind when 'email' then 'email' else 'sms' end as channel,
@@ -225,15 +262,3 @@ order by contact_id
 """
 
 PLANNED = "select count(*) from sync.message where state = 'planned' and planned_at = $as_of"
-
-OF_THE_DAY = """
-select message_id, contact_id, channel, address_kind, template, coalesce(sent_at, $sent_at) as sent_at
-from sync.message
-where
-    (state = 'sent' and planned_at >= $begins and planned_at < $ends)
-    or (state = 'planned' and planned_at = $as_of)
-order by sent_at, message_id
-"""
-
-SENT = "update sync.message set state = 'sent', sent_at = $sent_at where state = 'planned' and planned_at = $as_of"
-"""Counts what it sent."""

@@ -34,9 +34,17 @@ create table if not exists sync.message (
     state varchar,
     reason varchar,
     planned_at timestamptz,
-    sent_at timestamptz
+    sent_at timestamptz,
+    provider varchar,
+    vendor_id varchar,
+    code varchar,
+    cost_usd double,
+    address_key varchar
 )
 """
+
+# A ledger of messages is kept for years: what it lacks is added, never made anew.
+_LATER_COLUMNS = ("provider varchar", "vendor_id varchar", "code varchar", "cost_usd double", "address_key varchar")
 
 _COMMENTS = (
     "comment on table sync.crm_change is 'One row per change of a field of a CRM contact: the ledger of writes.'",
@@ -46,10 +54,17 @@ _COMMENTS = (
     "comment on column sync.crm_change.event_at is 'When the thing happened that made the value wrong.'",
     "comment on column sync.crm_change.evidence_at is 'When the evidence of it reached us.'",
     "comment on table sync.message is 'One row per try to have a patient confirm a phone number, or reason not to.'",
+    "comment on column sync.message.sent_at is 'When it was handed over, or in files when it may be delivered.'",
+    "comment on column sync.message.provider is 'Who carried it: files, smtp or twilio.'",
+    "comment on column sync.message.vendor_id is 'The id of the message at the provider.'",
+    "comment on column sync.message.code is 'The code of the failure at the provider.'",
+    "comment on column sync.message.cost_usd is 'What the provider said that it cost; null if it said nothing.'",
+    "comment on column sync.message.address_key is 'SHA-256 of the address, to know a refused one again.'",
 )
 
 
 def create_tables(con: duckdb.DuckDBPyConnection) -> None:
     """Make both ledgers if they are missing; the schema exists."""
-    for statement in (_CRM_CHANGE, _MESSAGE, *_COMMENTS):
+    later = (f"alter table sync.message add column if not exists {column}" for column in _LATER_COLUMNS)
+    for statement in (_CRM_CHANGE, _MESSAGE, *later, *_COMMENTS):
         con.execute(statement)

@@ -1,14 +1,20 @@
-"""What a message says: who writes, whom to call, how to make it stop. Nothing about anybody's health.
+"""A message as its reader sees it: the policy's words with the practice's name and number.
 
-The ledger and the outbox carry only a template's name; whoever delivers a message renders it here, at the last moment.
+The ledger and the outbox carry only a template's name; a message is rendered at the last moment.
 """
 
 from dataclasses import dataclass
+from typing import Literal
 
 import phonenumbers
 
+from hygiene_pipeline.policies.reengagement import EmailTemplate
+from hygiene_pipeline.practice import Practice
+
 SMS_LIMIT = 160
 """Longer texts are cut in two, and a health-care text may not be longer."""
+
+Template = Literal["confirm_phone_email", "confirm_phone_sms"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -19,24 +25,14 @@ class Body:
     text: str
 
 
-_SUBJECTS = {"confirm_phone_email": "Please confirm your phone number with {practice}"}
-_TEXTS = {
-    "confirm_phone_email": (
-        "Hello,\n\n"
-        "we would like to be able to reach you. Please confirm your current phone number: reply to this message,"
-        " or call {practice} at {phone}.\n\n"
-        "To receive no more messages like this, reply STOP.\n\n"
-        "{practice}\n{phone}\n"
-    ),
-    "confirm_phone_sms": "{practice}: please call {phone} to confirm your phone number. Reply STOP to opt out.",
-}
-
-
-def render(template: str, *, practice: str, phone: str) -> Body:
-    """The message in the practice's name; `phone` is E.164 and shown as people write it."""
-    spoken = phonenumbers.format_number(phonenumbers.parse(phone), phonenumbers.PhoneNumberFormat.NATIONAL)
-    subject = _SUBJECTS.get(template)
+def render(template: Template, practice: Practice) -> Body:
+    """The message in the practice's name; its number is shown as people write it."""
+    number = phonenumbers.parse(practice.phone)
+    spoken = phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.NATIONAL)
+    filled = {"practice": practice.name, "phone": spoken}
+    templates = practice.policies.reengagement.templates
+    words = templates.confirm_phone_email if template == "confirm_phone_email" else templates.confirm_phone_sms
     return Body(
-        subject=subject.format(practice=practice) if subject else None,
-        text=_TEXTS[template].format(practice=practice, phone=spoken),
+        subject=words.subject.format_map(filled) if isinstance(words, EmailTemplate) else None,
+        text=words.text.format_map(filled),
     )

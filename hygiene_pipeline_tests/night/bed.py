@@ -39,6 +39,7 @@ timezone: America/New_York
 phone: "+16175550100"
 crm: {crm}
 phone_lookup: {{kind: files}}
+messages: {{send: send}}
 outreach: {{monthly_spend: 800, hygiene_cost_per_year: 1200}}
 staff:
   - {{id: coordinator-1, role: care_coordinator, handles: [phone, email, address, care]}}

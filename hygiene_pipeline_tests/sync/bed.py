@@ -183,7 +183,7 @@ class Bed:
         self.con.execute(TABLES)
         create_tables(self.con)
         self.policy("auto")
-        self.insert("policy.reengagement", max_tries=3, wait_days=7, quiet_from_hour=9, quiet_to_hour=20)
+        self.insert("policy.reengagement", max_tries=3, wait_days=7, quiet_from_hour=20, quiet_to_hour=9)
         self.insert(
             "policy.practice",
             practice="riverside",

@@ -1,6 +1,8 @@
 """Who is asked to confirm a number, where, how often, when, and who never is."""
 
+import hashlib
 import json
+import re
 import stat
 from collections.abc import Callable, Iterable
 from datetime import UTC, datetime, timedelta
@@ -10,15 +12,19 @@ from zoneinfo import ZoneInfo
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from pydantic import ValidationError
 
+from hygiene_pipeline.policies.load import load_policies
 from hygiene_pipeline.sync.calling_hours import next_opening
-from hygiene_pipeline.sync.messages import plan_messages, write_messages
-from hygiene_pipeline.sync.templates import SMS_LIMIT, render
+from hygiene_pipeline.sync.messages import plan_messages, show_messages, write_messages
+from hygiene_pipeline.sync.templates import SMS_LIMIT, Template, render
 from hygiene_pipeline_tests.sync.bed import AS_OF, NEW_E164, OLD_E164, Bed
+from hygiene_pipeline_tests.sync.practices import RIVERSIDE, practice_with
 
 Arrange = Callable[[Bed], None]
 EMAIL = ("email", "email", "planned", None)
 TEXT = ("sms", "alternate_phone", "planned", None)
+REFUSED_EMAIL = ("email", None, "failed", "bad_address")
 NEW_YORK = ZoneInfo("America/New_York")
 
 
@@ -70,6 +76,20 @@ def called(*hours_ago: int) -> Arrange:
     return arrange
 
 
+def refused(channel: str, address: str, *, reason: str = "bad_address") -> Arrange:
+    """A message that its provider did not take."""
+    return lambda bed: bed.insert(
+        "sync.message",
+        message_id="x",
+        contact_id="C1",
+        channel=channel,
+        state="failed",
+        reason=reason,
+        planned_at=AS_OF - timedelta(days=1),
+        address_key=hashlib.sha256(address.encode()).hexdigest(),
+    )
+
+
 def decided(field: str, value: str) -> Arrange:
     return lambda bed: bed.decision(field, value)
 
@@ -113,6 +133,20 @@ CASES: dict[str, tuple[Arrange, list[tuple[str | None, str | None, str, str | No
     "G02 a STOP from nowhere stops everything": (stale(stopped(None)), [suppressed("opted_out")]),
     "G03 no address": (stale(email=None), [suppressed("no_address")]),
     "G03 an email that is none": (stale(email="ana at home"), [suppressed("bad_address")]),
+    "G03 a mail gateway of the bad number": (
+        stale(email="6172530000@texts.example.org"),
+        [suppressed("bad_address")],
+    ),
+    "G03 a number in an email is no gateway": (stale(email="ana6172530000@example.org"), [EMAIL]),
+    "G03 an email that its provider refused": (
+        stale(refused("email", "ana@example.org"), alternate_phone=NEW_E164),
+        [REFUSED_EMAIL, TEXT],
+    ),
+    "G03 another email than the refused one": (stale(refused("email", "old@example.org")), [REFUSED_EMAIL, EMAIL]),
+    "G02 a stop that the provider told of": (
+        stale(refused("sms", NEW_E164, reason="opted_out")),
+        [("sms", None, "failed", "opted_out"), suppressed("opted_out")],
+    ),
     "G03 the bad number itself": (by_phone(alternate_phone=OLD_E164), [suppressed("no_address")]),
     "G03 the bad number, not recognised as one": (
         by_phone(phone=None, phone_digits="6172531234"),
@@ -146,18 +180,54 @@ CASES: dict[str, tuple[Arrange, list[tuple[str | None, str | None, str, str | No
 def test_gate(bed: Bed, case: str) -> None:
     arrange, expected = CASES[case]
     arrange(bed)
-    plan_messages(bed.con, as_of=AS_OF)
-    query = "select channel, address_kind, state, reason from sync.message where contact_id = 'C1'"
+    plan_messages(bed.con, RIVERSIDE, as_of=AS_OF)
+    query = "select channel, address_kind, state, reason from sync.message where contact_id = 'C1' order by planned_at"
     assert bed.rows(query) == expected
 
 
 def test_a_text_too_long_is_not_sent(bed: Bed) -> None:
-    name = bed.rows("select name from policy.practice")[0][0]
-    bed.con.execute("update policy.practice set name = repeat('Long ', 30)")
     by_phone()(bed)
-    plan_messages(bed.con, as_of=AS_OF)
-    bed.con.execute("update policy.practice set name = ?", [name])
+    plan_messages(bed.con, practice_with(name="Long " * 30), as_of=AS_OF)
     assert bed.rows("select reason from sync.message") == [("text_too_long",)]
+
+
+@pytest.mark.parametrize(
+    ("off", "arrange", "expected"),
+    [
+        pytest.param("email", stale(alternate_phone=NEW_E164), [TEXT], id="no email leaves texts"),
+        pytest.param("email", stale(), [suppressed("channel_off")], id="no email and no other address"),
+        pytest.param("sms", by_phone(), [suppressed("channel_off")], id="no texts"),
+        pytest.param("sms", stale(), [EMAIL], id="no texts leaves email"),
+    ],
+)
+def test_a_channel_that_is_off_carries_nothing(bed: Bed, off: str, arrange: Arrange, expected: list[object]) -> None:
+    arrange(bed)
+    plan_messages(bed.con, practice_with(messages={off: {"kind": "off"}}), as_of=AS_OF)
+    assert bed.rows("select channel, address_kind, state, reason from sync.message") == expected
+
+
+def test_a_dry_run_shows_the_words_and_sends_nothing(bed: Bed, tmp_path: Path) -> None:
+    stale()(bed)
+    plan_messages(bed.con, RIVERSIDE, as_of=AS_OF)
+    assert show_messages(bed.con, RIVERSIDE, tmp_path, as_of=AS_OF) == 1
+    (path,) = tmp_path.rglob("*.ndjson")
+    assert path.relative_to(tmp_path) == Path("messages_dry_run/2026-03-02.ndjson")
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    (line,) = map(json.loads, path.read_text().splitlines())
+    assert line["contact_id"] == "C1"
+    assert line["subject"] == "Please confirm your phone number with Riverside Primary Care"
+    assert "reply STOP" in line["text"]
+    assert bed.rows("select state from sync.message") == [("planned",)]
+
+
+def test_every_night_of_a_dry_run_is_the_first_try(bed: Bed, tmp_path: Path) -> None:
+    stale()(bed)
+    for day in range(3):
+        as_of = AS_OF + timedelta(days=day)
+        bed.clock(as_of)
+        plan_messages(bed.con, RIVERSIDE, as_of=as_of)
+        assert show_messages(bed.con, RIVERSIDE, tmp_path, as_of=as_of) == 1
+    assert bed.rows("select try_number, state from sync.message") == [(1, "planned")]
 
 
 def nights(bed: Bed, outbox: Path, days: Iterable[int]) -> list[int]:
@@ -166,8 +236,8 @@ def nights(bed: Bed, outbox: Path, days: Iterable[int]) -> list[int]:
     for day in days:
         as_of = AS_OF + timedelta(days=day)
         bed.clock(as_of)
-        plan_messages(bed.con, as_of=as_of)
-        if write_messages(bed.con, outbox, as_of=as_of):
+        plan_messages(bed.con, RIVERSIDE, as_of=as_of)
+        if write_messages(bed.con, RIVERSIDE, outbox, as_of=as_of):
             sent.append(day)
     return sent
 
@@ -198,7 +268,7 @@ def test_a_reason_is_noted_once_while_it_lasts(bed: Bed, tmp_path: Path) -> None
 
 def test_an_opt_out_after_planning_is_honoured(bed: Bed, tmp_path: Path) -> None:
     stale()(bed)
-    plan_messages(bed.con, as_of=AS_OF)
+    plan_messages(bed.con, RIVERSIDE, as_of=AS_OF)
     stopped("email")(bed)
     assert nights(bed, tmp_path, range(1, 3)) == []
     assert bed.rows("select state, reason from sync.message") == [("suppressed", "opted_out")]
@@ -240,8 +310,8 @@ def test_the_file_of_a_day_keeps_what_an_earlier_pass_sent(bed: Bed, tmp_path: P
     bed.status("C2", phone_state="stale", phone_reason="missing")
     later = AS_OF + timedelta(hours=1)
     bed.clock(later)
-    plan_messages(bed.con, as_of=later)
-    assert write_messages(bed.con, tmp_path, as_of=later) == 1
+    plan_messages(bed.con, RIVERSIDE, as_of=later)
+    assert write_messages(bed.con, RIVERSIDE, tmp_path, as_of=later) == 1
     lines = (tmp_path / "messages" / "2026-03-02.ndjson").read_text().splitlines()
     assert [json.loads(line)["contact_id"] for line in lines] == ["C1", "C2"]
 
@@ -250,8 +320,8 @@ def test_a_night_pass_waits_for_the_morning(bed: Bed, tmp_path: Path) -> None:
     stale()(bed)
     night = datetime(2026, 3, 3, 7, 0, tzinfo=UTC)
     bed.clock(night)
-    plan_messages(bed.con, as_of=night)
-    write_messages(bed.con, tmp_path, as_of=night)
+    plan_messages(bed.con, RIVERSIDE, as_of=night)
+    write_messages(bed.con, RIVERSIDE, tmp_path, as_of=night)
     assert bed.rows("select planned_at, sent_at from sync.message") == [(night, night.replace(hour=14))]
 
 
@@ -294,12 +364,43 @@ CLINICAL = (
 
 
 @pytest.mark.parametrize("template", ["confirm_phone_email", "confirm_phone_sms"])
-def test_g07_g08_a_message_names_the_practice_and_nothing_clinical(template: str) -> None:
-    body = render(template, practice="Riverside", phone="+16172539999")
+def test_g07_g08_a_message_names_the_practice_and_nothing_clinical(template: Template) -> None:
+    body = render(template, practice_with(name="Riverside"))
     text = f"{body.subject or ''} {body.text}"
     assert all(word in text for word in ("Riverside", "(617) 253-9999", "STOP"))
     assert not [word for word in CLINICAL if word in text.lower()]
 
 
 def test_g07_a_text_is_short() -> None:
-    assert len(render("confirm_phone_sms", practice="Riverside Primary Care", phone="+16172539999").text) <= SMS_LIMIT
+    assert len(render("confirm_phone_sms", RIVERSIDE).text) <= SMS_LIMIT
+
+
+def test_a_practice_may_use_words_of_its_own() -> None:
+    own = {
+        "reengagement": {"templates": {"confirm_phone_sms": {"text": "{practice} here, is this you? STOP ends it."}}}
+    }
+    assert render("confirm_phone_sms", practice_with(policies=load_policies(own))).text == (
+        "Riverside Primary Care here, is this you? STOP ends it."
+    )
+    assert render("confirm_phone_email", practice_with(policies=load_policies(own))).subject
+
+
+@pytest.mark.parametrize(
+    ("template", "told"),
+    [
+        pytest.param({"text": "{practice}: hello {first_name}, STOP"}, "allowed: {practice} and {phone}", id="a name"),
+        pytest.param({"text": "{practice.policies} STOP"}, "allowed: {practice} and {phone}", id="an attribute"),
+        pytest.param({"text": "{} {practice} STOP"}, "allowed: {practice} and {phone}", id="a number of a place"),
+        pytest.param({"text": "{practice STOP"}, "brace that is not closed", id="an open brace"),
+        pytest.param({"text": "{practice}: call {phone}"}, "STOP ends it", id="no way to stop"),
+        pytest.param({"text": "call {phone}, STOP"}, "must say who writes", id="nobody's name"),
+    ],
+)
+def test_words_that_say_more_or_less_are_refused(template: dict[str, str], told: str) -> None:
+    with pytest.raises(ValidationError, match=re.escape(told)):
+        load_policies({"reengagement": {"templates": {"confirm_phone_sms": template}}})
+
+
+def test_hours_that_never_begin_are_refused() -> None:
+    with pytest.raises(ValidationError, match="must come before quiet_from_hour"):
+        load_policies({"reengagement": {"quiet_from_hour": 9, "quiet_to_hour": 20}})

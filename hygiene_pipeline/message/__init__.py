@@ -1,0 +1,1 @@
+"""What carries a message to a patient: one adapter a vendor behind one small protocol."""
