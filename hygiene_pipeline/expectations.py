@@ -14,9 +14,10 @@ from typing import TYPE_CHECKING, Final
 import duckdb
 
 from hygiene_pipeline.model_contracts import EXPECTATION
-from hygiene_pipeline.model_history import Types, quoted
+from hygiene_pipeline.model_history import Types
 from hygiene_pipeline.model_tests import KEPT_KEYS, TestCrashedError, Tested, TestResult, key_of
 from hygiene_pipeline.sql_models import Model, ModelTest
+from hygiene_pipeline.sql_spelling import quoted
 
 if TYPE_CHECKING:
     import pandas as pd

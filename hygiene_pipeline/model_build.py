@@ -13,9 +13,10 @@ import duckdb
 from hygiene_pipeline import model_quality
 from hygiene_pipeline.expectations import run_expectations
 from hygiene_pipeline.model_contracts import EXPECTATION, ContractError
-from hygiene_pipeline.model_history import Types, described, ensure_histories, keep_history, quoted
+from hygiene_pipeline.model_history import Types, described, ensure_histories, keep_history
 from hygiene_pipeline.model_tests import TestCrashedError, TestResult, run_singly, run_together
 from hygiene_pipeline.sql_models import Model
+from hygiene_pipeline.sql_spelling import literal, quoted
 
 _AS_OF = "(select as_of from policy.clock)"
 
@@ -201,10 +202,10 @@ def _publish(task: _Task, source: str, types: Types) -> None:
 def _comments(model: Model, types: Types) -> Iterator[str]:
     """The words of the model and its columns, published into the warehouse itself."""
     kind = "view" if model.materialized == "view" else "table"
-    yield f"comment on {kind} {model.name} is {_literal(model.description)}"
+    yield f"comment on {kind} {model.name} is {literal(model.description)}"
     for column in model.columns:
         if column.description and column.name in types:
-            yield f"comment on column {model.name}.{quoted(column.name)} is {_literal(column.description)}"
+            yield f"comment on column {model.name}.{quoted(column.name)} is {literal(column.description)}"
 
 
 @contextmanager
@@ -221,7 +222,3 @@ def _transaction(con: duckdb.DuckDBPyConnection) -> Iterator[None]:
 def _first_line(error: duckdb.Error) -> str:
     """What an error about names says; its other lines quote the SQL."""
     return str(error).splitlines()[0]
-
-
-def _literal(text: str) -> str:
-    return "'" + text.replace("'", "''") + "'"

@@ -11,6 +11,7 @@ import duckdb
 
 from hygiene_pipeline.model_contracts import ContractError
 from hygiene_pipeline.sql_models import HISTORY, Model, external_dependencies, topological
+from hygiene_pipeline.sql_spelling import quoted
 
 Types = dict[str, str]
 
@@ -19,11 +20,6 @@ _MOVES_BY_ITSELF = "last_seen"
 
 _ROUNDS = 5
 """A type may depend on a type in another history; more rounds than this are never needed in earnest."""
-
-
-def quoted(name: str) -> str:
-    """A column name as SQL takes it, whatever is in it."""
-    return '"' + name.replace('"', '""') + '"'
 
 
 def described(con: duckdb.DuckDBPyConnection, table: str) -> Types:

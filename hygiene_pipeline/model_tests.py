@@ -11,8 +11,9 @@ from typing import Final
 import duckdb
 
 from hygiene_pipeline.model_contracts import EXPECTATION, Severity
-from hygiene_pipeline.model_history import Types, described, quoted
+from hygiene_pipeline.model_history import Types, described
 from hygiene_pipeline.sql_models import Model, ModelTest
+from hygiene_pipeline.sql_spelling import literal, quoted
 
 KEPT_KEYS: Final = 1000
 """Failing rows are counted all, but no more keys than this are kept a test."""
@@ -130,7 +131,7 @@ def _not_null(model: Model, test: ModelTest, relation: str) -> _Asked:
 
 def _accepted_values(model: Model, test: ModelTest, relation: str) -> _Asked:
     column = f"cast({quoted(str(test.column))} as varchar)"
-    values = ", ".join(_literal(value) for value in test.arguments["values"])
+    values = ", ".join(literal(_spelt(value)) for value in test.arguments["values"])
     return _rows_where(model, test, relation, f"{column} not in ({values})")
 
 
@@ -231,6 +232,6 @@ def _tested(model: Model, tests: Sequence[ModelTest], found: _Found, errors: Map
     return Tested(results=tuple(results), keys={name: keys for name, (_, _, keys) in found.items() if keys})
 
 
-def _literal(value: object) -> str:
-    text = str(value).lower() if isinstance(value, bool) else str(value)
-    return "'" + text.replace("'", "''") + "'"
+def _spelt(value: object) -> str:
+    """A value of a YAML file as DuckDB spells it."""
+    return str(value).lower() if isinstance(value, bool) else str(value)

@@ -11,6 +11,8 @@ from typing import Any, Final
 
 import duckdb
 
+from hygiene_pipeline.sql_spelling import literal
+
 CHANGING: Final = frozenset(
     {
         *("now", "today", "getdate", "get_current_timestamp", "transaction_timestamp"),
@@ -50,9 +52,9 @@ def _read(texts: tuple[tuple[str, str], ...]) -> dict[str, SqlFacts]:
     """
     if not texts:
         return {}
-    quoted = ", ".join("'" + text.replace("'", "''") + "'" for _, text in texts)
+    spelt = ", ".join(literal(text) for _, text in texts)
     with duckdb.connect(":memory:") as con:
-        rows = con.execute(f"select json_serialize_sql(text) from (select unnest([{quoted}]) as text)").fetchall()
+        rows = con.execute(f"select json_serialize_sql(text) from (select unnest([{spelt}]) as text)").fetchall()
     return {name: _facts(name, text, tree) for (name, text), (tree,) in zip(texts, rows, strict=True)}
 
 

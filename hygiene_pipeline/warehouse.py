@@ -16,6 +16,7 @@ import duckdb
 from duckdb_extensions import import_extension
 
 from hygiene_pipeline.failures import KeyProblemError, PermanentError, WarehouseBusyError
+from hygiene_pipeline.sql_spelling import literal
 
 SCHEMAS = (
     "raw",
@@ -62,7 +63,7 @@ def connect_memory(*, spill: Path | None = None) -> duckdb.DuckDBPyConnection:
     con.execute("set TimeZone = 'UTC'")
     con.execute("set enable_progress_bar = false")
     if spill is not None:
-        con.execute(f"set temp_directory = {_literal(str(spill))}")
+        con.execute(f"set temp_directory = {literal(str(spill))}")
     return con
 
 
@@ -143,7 +144,7 @@ def _enter(path: Path, key: str, wait_seconds: float) -> Warehouse:
         return _opened.warehouse
     path.parent.mkdir(parents=True, exist_ok=True)
     con = _opened.memory = _opened.memory or connect_memory()
-    con.execute(f"set temp_directory = {_literal(str(path.parent / 'spill'))}")
+    con.execute(f"set temp_directory = {literal(str(path.parent / 'spill'))}")
     # On a small practice a second thread costs more than it brings. A new file is about to be filled: all of them.
     is_small = path.exists() and path.stat().st_size < _SMALL_BYTES
     con.execute(f"set threads = {1 if is_small else os.cpu_count() or 1}")
@@ -173,7 +174,7 @@ def _attach_when_free(con: duckdb.DuckDBPyConnection, path: Path, key: str, wait
     while True:
         try:
             con.execute(
-                f"attach {_literal(str(path))} as warehouse (ENCRYPTION_KEY {_literal(key)}, ENCRYPTION_CIPHER 'GCM')"
+                f"attach {literal(str(path))} as warehouse (ENCRYPTION_KEY {literal(key)}, ENCRYPTION_CIPHER 'GCM')"
             )
         except duckdb.IOException as error:
             if "lock" not in str(error).lower():
@@ -197,7 +198,3 @@ def _key_problem(path: Path, error: duckdb.Error) -> PermanentError:
     if "encryption key" in text or "encrypted" in text or "decrypt" in text:
         return KeyProblemError(f"{path}: the key does not open it; restore the key file it was made with")
     return PermanentError(f"{path}: DuckDB cannot open it ({type(error).__name__})")
-
-
-def _literal(text: str) -> str:
-    return "'" + text.replace("'", "''") + "'"

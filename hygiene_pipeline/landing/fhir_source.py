@@ -15,6 +15,7 @@ import pyarrow as pa
 
 from hygiene_pipeline.landing.fhir_schemas import Shape, duckdb_type
 from hygiene_pipeline.landing.ndjson_file import BOM, Line
+from hygiene_pipeline.sql_spelling import literal
 
 _BATCH_BYTES = 16 << 20
 
@@ -31,10 +32,10 @@ class DirectSource:
     def relation(self, columns: Mapping[str, Shape]) -> str:
         """A table expression with these columns."""
         types = ", ".join(f"\"{name}\": '{duckdb_type(shape)}'" for name, shape in columns.items())
-        path = str(self.path).replace("'", "''")
+        path = literal(str(self.path))
         compression = "gzip" if self.is_gzip else "uncompressed"
         return (
-            f"read_json('{path}', columns = {{{types}}}, format = 'newline_delimited', ignore_errors = true,"
+            f"read_json({path}, columns = {{{types}}}, format = 'newline_delimited', ignore_errors = true,"
             f" compression = '{compression}')"
         )
 
@@ -48,11 +49,11 @@ class TextSource:
 
     def relation(self, columns: Mapping[str, Shape]) -> str:
         """A table expression with these columns and the ordinal."""
-        structure = json.dumps(columns).replace("'", "''")
+        structure = literal(json.dumps(columns))
         names = ", ".join(f'resource."{name}"' for name in columns)
         return (
             f"(select ordinal, {names} from"
-            f" (select ordinal, try(from_json(text, '{structure}')) as resource from fhir_text))"
+            f" (select ordinal, try(from_json(text, {structure})) as resource from fhir_text))"
         )
 
 
@@ -74,11 +75,11 @@ def keep_lines(con: duckdb.DuckDBPyConnection, lines: Iterable[Line]) -> TextSou
 
 def keep_text(con: duckdb.DuckDBPyConnection, source: DirectSource) -> TextSource:
     """Copy the lines of a file that DuckDB's reader takes into `fhir_text`, once for all resource types."""
-    path = str(source.path).replace("'", "''")
+    path = literal(str(source.path))
     compression = "gzip" if source.is_gzip else "uncompressed"
     con.execute(
         f"""create or replace temp table fhir_taken as select json as text
-            from read_ndjson_objects('{path}', ignore_errors = true, compression = '{compression}')"""
+            from read_ndjson_objects({path}, ignore_errors = true, compression = '{compression}')"""
     )
     con.execute(
         """create or replace temp view fhir_text as

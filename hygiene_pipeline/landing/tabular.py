@@ -18,8 +18,8 @@ from hygiene_pipeline.landing.headers import Found, Matched, matched
 from hygiene_pipeline.landing.places import EXTRACTS
 from hygiene_pipeline.landing.record_versions import create_raw_table, write_versions
 from hygiene_pipeline.landing.rejects import reject, reject_rows
-from hygiene_pipeline.landing.typed_columns import literal
 from hygiene_pipeline.landing.typed_records import lay_typed
+from hygiene_pipeline.sql_spelling import literal
 
 _ROW_AS_JSON = """
 select row_number() over () as source_line, to_json(landing_arrow)::varchar as original

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 
 from hygiene_pipeline.landing.headers import Found
+from hygiene_pipeline.sql_spelling import literal
 
 REASONS = {
     "date": "bad_date",
@@ -26,11 +27,6 @@ def typed(found: Found) -> str:
         pairs = " ".join(f"when {literal(theirs)} then {literal(ours)}" for theirs, ours in found.column.codes.items())
         return f"case lower({text}) {pairs} end"
     return _READERS[found.column.type](text, found)
-
-
-def literal(value: str) -> str:
-    """A string as an SQL literal."""
-    return "'" + value.replace("'", "''") + "'"
 
 
 def _date(text: str, found: Found) -> str:

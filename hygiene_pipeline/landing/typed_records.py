@@ -13,7 +13,8 @@ from hygiene_pipeline.landing.delivery import Delivery
 from hygiene_pipeline.landing.headers import Found
 from hygiene_pipeline.landing.places import Extract
 from hygiene_pipeline.landing.rejects import reject_rows
-from hygiene_pipeline.landing.typed_columns import REASONS, literal, typed
+from hygiene_pipeline.landing.typed_columns import REASONS, typed
+from hygiene_pipeline.sql_spelling import literal
 
 
 def lay_typed(con: duckdb.DuckDBPyConnection, delivery: Delivery, found: Sequence[Found]) -> int:

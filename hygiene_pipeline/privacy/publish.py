@@ -12,6 +12,7 @@ from pathlib import Path
 import duckdb
 
 from hygiene_pipeline.privacy.roles import PublishedTable, Role, Roles
+from hygiene_pipeline.sql_spelling import literal
 
 _BLOCK = 64
 _HASH_DIGITS = 16
@@ -36,8 +37,8 @@ def publish(
     for left_over in target.parent.glob(f".{target.name}.*.draft*"):
         left_over.unlink()
     draft = target.with_name(f".{target.name}.{os.getpid()}.draft")
-    options = f" (ENCRYPTION_KEY {_literal(key)}, ENCRYPTION_CIPHER 'GCM')" if role.is_encrypted else ""
-    con.execute(f"attach {_literal(str(draft))} as published{options}")
+    options = f" (ENCRYPTION_KEY {literal(key)}, ENCRYPTION_CIPHER 'GCM')" if role.is_encrypted else ""
+    con.execute(f"attach {literal(str(draft))} as published{options}")
     is_sound = False
     try:
         rows = {name: _copy(con, name, table, roles, key) for name, table in role.tables.items()}
@@ -83,7 +84,7 @@ def _treated(column: str, how: str, roles: Roles) -> str:
     if how == "year":
         return f"year({column})"
     if how == "coded":
-        fields = ", ".join(_literal(field) for field in roles.coded_fields)
+        fields = ", ".join(literal(field) for field in roles.coded_fields)
         return f"case when field in ({fields}) then {column} end"
     return column
 
@@ -102,8 +103,4 @@ def _comment(con: duckdb.DuckDBPyConnection, name: str, schema: str, short: str)
         [schema, short],
     ).fetchone()
     if row and row[0]:
-        con.execute(f"comment on table published.{schema}.{short} is {_literal(str(row[0]))}")
-
-
-def _literal(text: str) -> str:
-    return "'" + text.replace("'", "''") + "'"
+        con.execute(f"comment on table published.{schema}.{short} is {literal(str(row[0]))}")
