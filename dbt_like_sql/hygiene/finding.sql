@@ -1,4 +1,4 @@
--- Everything that is stale now, with the evidence for it. One row per CRM contact and staleness type.
+-- Everything that is stale now or waits for somebody to verify it, with the evidence for it. One row per CRM contact and staleness type.
 with clock as (
     select as_of from policy.clock
 ),
@@ -47,6 +47,18 @@ status as (
             }
         ]) as field,
     from hygiene.contact_status
+),
+
+-- The CRM rightly says that coverage must be verified: that is work until a payer says active, or a person says lapsed.
+to_verify as (
+    select
+        status.contact_id,
+        status.insurance_evidence_source as source,
+        status.insurance_evidence_ref as ref,
+        status.insurance_evidence_at as seen_at,
+    from hygiene.contact_status as status
+    inner join staging.crm_contact as contact on contact.contact_id = status.contact_id
+    where status.insurance_state = 'current' and lower(contact.insurance_status) = 'verify_required'
 ),
 
 emails as (
@@ -151,6 +163,9 @@ findings as (
         field.ref as evidence_ref, field.at as evidence_at,
     from status
     where field.state = 'stale'
+    union all
+    select contact_id, 'insurance', 'verify_required', source, ref, seen_at
+    from to_verify
     union all
     select contact_id, 'email', reason, source, ref, seen_at
     from email

@@ -15,8 +15,9 @@ with urgent as (
         priority.visit_soon_days,
         issue_lifecycle.reason = 'deceased_not_marked' as is_death,
         issue_lifecycle.staleness_type = 'phone'
-        or issue_lifecycle.reason in ('coverage_inactive', 'coverage_terminated', 'subscriber_not_found')
-            as blocks_care,
+        or issue_lifecycle.reason in (
+            'coverage_inactive', 'coverage_terminated', 'subscriber_not_found', 'verify_required'
+        ) as blocks_care,
         issue_lifecycle.staleness_type in ('phone', 'insurance') as is_phone_or_insurance,
         coalesce(issue_context.is_active, true) as is_active,
         coalesce(issue_context.in_active_care, false) as in_active_care,

@@ -177,7 +177,14 @@ def test_written_the_first_night(story: Story, case: str) -> None:
     assert {name: shown[name] or "" for name in written} == {name: new for name, (_, new) in written.items()}
 
 
-@pytest.mark.parametrize("case", [case for case in FOUND if FOUND[case][0] not in ("C03", "C12")])
+def test_coverage_stays_somebodys_work_until_it_is_verified(story: Story) -> None:
+    night = story.nights["second, for real"]
+    assert night.status["C04"]["stale_fields"] == []
+    issue = night.issues["C04", "insurance"]
+    assert (issue["state"], issue["reason"], issue["assignee"]) == ("open", "verify_required", "billing-1")
+
+
+@pytest.mark.parametrize("case", [case for case in FOUND if FOUND[case][0] not in ("C03", "C04", "C12")])
 def test_closed_by_its_evidence_the_next_night(story: Story, case: str) -> None:
     contact_id, kind, reason, _ = FOUND[case]
     night = story.nights["second, for real"]

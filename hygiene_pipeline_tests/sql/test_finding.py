@@ -116,3 +116,29 @@ def test_every_stale_field_of_a_contact_is_a_finding() -> None:
     assert status == {"is_stale": True, "stale_fields": ["care", "insurance", "phone", "referring_provider"]}
     assert bed.failures("hygiene.finding") == {}
     assert bed.failures("hygiene.contact_status") == {}
+
+
+TO_VERIFY: dict[str, tuple[str, str, bool]] = {
+    "shown as to be verified, and the payer said inactive": ("verify_required", "inactive", True),
+    "shown as to be verified, and the payer knows nobody": ("verify_required", "not_found", True),
+    "shown as to be verified, and nobody asked": ("verify_required", "payer_error", False),
+    "shown as lapsed, and the payer said inactive": ("lapsed", "inactive", False),
+    "shown as active, and the payer says so": ("active", "active", False),
+}
+
+
+def test_coverage_that_waits_to_be_verified_is_somebodys_work() -> None:
+    contacts, patients, answers = [], [], []
+    for index, (shown, result, _) in enumerate(TO_VERIFY.values()):
+        key = f"{index}"
+        contacts.append({"contact_id": key, "mrn": key, "insurance_status": shown, "last_modified": ago(30)})
+        patients.append({"pm_patient_id": key, "mrn": key})
+        said = {"result": result, "checked_at": ago(2), "evidence_ref": f"271/{key}"}
+        answers.append({"pm_patient_id": key, "check_id": key, **said})
+    bed = lay({"staging.crm_contact": contacts, "staging.pm_patient": patients, "staging.pm_eligibility": answers})
+    bed.build(*IDENTITY, *RECONCILED, *STATUS, "hygiene.finding")
+    rows = bed.rows("select * from hygiene.finding where staleness_type = 'insurance' order by contact_id")
+    expected = [f"{index}" for index, (*_, is_work) in enumerate(TO_VERIFY.values()) if is_work]
+    assert [(row["contact_id"], row["reason"], row["evidence_source"]) for row in rows] == [
+        (key, "verify_required", "eligibility") for key in expected
+    ]
