@@ -5,7 +5,6 @@ as applied only when a later extract shows it.
 """
 
 import csv
-import os
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from io import StringIO
@@ -13,6 +12,7 @@ from pathlib import Path
 from sys import maxsize
 
 from hygiene_pipeline.crm.protocol import CrmWriter, FieldChange, Outcome, WriteResult
+from hygiene_pipeline.private_files import write_whole
 
 IMPORT_COLUMNS = ("contact_id", "field", "old_value", "new_value", "change_id")
 
@@ -33,18 +33,6 @@ class FilesCrm(CrmWriter):
             kind = "undo" if changes[0].restores else "import"
             write_whole(self._outbox / f"crm_{kind}_{stamp}.csv", _csv(changes))
         return [WriteResult(change_id=change.change_id, outcome=Outcome.HANDED_OVER) for change in changes]
-
-
-def write_whole(path: Path, text: str) -> None:
-    """Put a file of contact details in place: readable by its owner only, and never seen half written."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.name}.partial")
-    with partial.open("w", encoding="utf-8", newline="") as file:
-        os.fchmod(file.fileno(), 0o600)
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-    partial.replace(path)
 
 
 def _csv(changes: Sequence[FieldChange]) -> str:

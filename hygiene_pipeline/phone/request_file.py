@@ -1,8 +1,9 @@
 """A lookup bought elsewhere: the numbers due go out as a file, the answers come back as `phone/lookups.csv`."""
 
-import os
 from collections.abc import Sequence
 from pathlib import Path
+
+from hygiene_pipeline.private_files import write_whole
 
 FILE_NAME = "phone_lookups_due.csv"
 
@@ -14,16 +15,8 @@ def write_request_file(outbox: Path, phones: Sequence[str]) -> bool:
     left as it is: its time says since when these numbers are due.
     """
     path = outbox / FILE_NAME
-    text = "".join(f"{line}\n" for line in ("phone", *dict.fromkeys(phones))).encode()
-    if path.exists() and path.read_bytes() == text:
+    text = "".join(f"{line}\n" for line in ("phone", *dict.fromkeys(phones)))
+    if path.exists() and path.read_bytes() == text.encode():
         return False
-    outbox.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.name}.partial")
-    with partial.open("wb") as file:
-        # Numbers of patients: for the owner's eyes, and never seen half written.
-        os.fchmod(file.fileno(), 0o600)
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-    partial.replace(path)
+    write_whole(path, text)
     return True

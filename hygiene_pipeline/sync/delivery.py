@@ -14,10 +14,10 @@ from pathlib import Path
 
 import duckdb
 
-from hygiene_pipeline.crm.files import write_whole
 from hygiene_pipeline.failures import HygieneError
 from hygiene_pipeline.message.protocol import Channel, ChannelDownError, ChannelRefusedError, Message, Receipt, Verdict
 from hygiene_pipeline.practice import Practice
+from hygiene_pipeline.private_files import write_whole
 from hygiene_pipeline.sync import message_ledger
 from hygiene_pipeline.sync.calling_hours import next_opening
 from hygiene_pipeline.sync.messages import is_replay

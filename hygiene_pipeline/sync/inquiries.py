@@ -9,8 +9,8 @@ from pathlib import Path
 
 import duckdb
 
-from hygiene_pipeline.crm.files import write_whole
 from hygiene_pipeline.pm.outcomes import shipped_outcomes
+from hygiene_pipeline.private_files import write_whole
 from hygiene_pipeline.sync.counting import count_of
 
 FILE = Path("eligibility") / "checks_due.csv"

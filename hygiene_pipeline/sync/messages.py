@@ -12,8 +12,8 @@ from pathlib import Path
 
 import duckdb
 
-from hygiene_pipeline.crm.files import write_whole
 from hygiene_pipeline.practice import Practice
+from hygiene_pipeline.private_files import write_whole
 from hygiene_pipeline.sync import message_ledger, send_gate
 from hygiene_pipeline.sync.calling_hours import day_of, next_opening
 from hygiene_pipeline.sync.counting import count_of
