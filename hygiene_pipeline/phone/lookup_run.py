@@ -78,22 +78,24 @@ class LookupRun:
         outcomes: tuple[LookupOutcome, ...] = ()
         # As many again stand ready, so that no thread waits for the last turn to be written down.
         room = 2 * self._pace.concurrency
-        with ThreadPoolExecutor(self._pace.concurrency, thread_name_prefix="phone_lookup") as threads:
-            try:
-                while True:
-                    asked = tuple(islice(waiting, room - len(running))) if self.stopped_by is None else ()
-                    if asked or outcomes:
-                        yield Turn(asked=asked, outcomes=outcomes)
-                    running |= {threads.submit(self._look_up, request): request for request in asked}
-                    if not running:
-                        return
-                    done, _ = wait(running, return_when=FIRST_COMPLETED)
-                    for future in done:
-                        del running[future]
-                    outcomes = tuple(future.result() for future in done)
-            finally:
-                self._gate.close()
-        self._gate.dispose()
+        try:
+            with ThreadPoolExecutor(self._pace.concurrency, thread_name_prefix="phone_lookup") as threads:
+                try:
+                    while True:
+                        asked = tuple(islice(waiting, room - len(running))) if self.stopped_by is None else ()
+                        if asked or outcomes:
+                            yield Turn(asked=asked, outcomes=outcomes)
+                        running |= {threads.submit(self._look_up, request): request for request in asked}
+                        if not running:
+                            return
+                        done, _ = wait(running, return_when=FIRST_COMPLETED)
+                        for future in done:
+                            del running[future]
+                        outcomes = tuple(future.result() for future in done)
+                finally:
+                    self._gate.close()
+        finally:
+            self._gate.dispose()
 
     def _look_up(self, request: LookupRequest) -> LookupOutcome:
         """One number to its end: answered, refused, failed or never asked."""

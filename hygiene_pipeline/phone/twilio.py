@@ -50,7 +50,9 @@ class TwilioLookup(PhoneLookup):
 
     def __init__(self, access: TwilioAccess) -> None:
         keep_requests_out_of_logs()
-        self._http = QuietHttpClient(timeout_seconds=access.timeout_seconds, connections=access.connections)
+        self._http = QuietHttpClient(
+            access.base_url, timeout_seconds=access.timeout_seconds, connections=access.connections
+        )
         client = Client(
             access.username,
             access.secret,

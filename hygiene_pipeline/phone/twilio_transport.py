@@ -19,10 +19,15 @@ class QuietHttpClient:
 
     is_async = False
 
-    def __init__(self, *, timeout_seconds: float, connections: int) -> None:
+    def __init__(self, base_url: str, *, timeout_seconds: float, connections: int) -> None:
         self._timeout_seconds = timeout_seconds
         self._of_thread = threading.local()
         self._session = requests.Session()
+        # Proxy and certificates of the environment, read once and not for each of thousands of calls.
+        settings = self._session.merge_environment_settings(base_url, {}, None, None, None)
+        self._session.trust_env = False
+        self._session.proxies.update(settings["proxies"])
+        self._session.verify = settings["verify"]
         for scheme in ("https://", "http://"):
             self._session.mount(scheme, HTTPAdapter(pool_maxsize=connections, max_retries=0))
 

@@ -2,6 +2,8 @@
 
 import logging
 
+from stamina.instrumentation import set_on_retry_hooks
+
 _LOGGERS = (
     "urllib3.connectionpool",
     "urllib3.util.retry",
@@ -12,7 +14,6 @@ _LOGGERS = (
     "httpcore.http2",
     "httpcore.proxy",
     "twilio.http_client",
-    "stamina",
 )
 
 
@@ -30,3 +31,5 @@ def keep_requests_out_of_logs() -> None:
     """From now on, none of the libraries that carry lookups logs a request; safe to call again."""
     for name in _LOGGERS:
         logging.getLogger(name).addFilter(_FILTER)
+    # Where structlog is installed, each retry would be printed with its arguments.
+    set_on_retry_hooks(())
