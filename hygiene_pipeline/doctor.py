@@ -8,12 +8,14 @@ from functools import partial
 from hygiene_pipeline.failures import HygieneError
 from hygiene_pipeline.finding import Finding
 from hygiene_pipeline.folders import Folders
+from hygiene_pipeline.landing.fetch_ehr import smart_bulk_findings
 from hygiene_pipeline.landing.fetch_pm import tebra_findings
 from hygiene_pipeline.landing.ledger import PLACES
 from hygiene_pipeline.practice import Practice, load_practice
 from hygiene_pipeline.privacy.agreements import require_agreement, vendors_of
 from hygiene_pipeline.privacy.keys import WAREHOUSE, environment_name, find_key
 from hygiene_pipeline.privacy.roles import load_roles
+from hygiene_pipeline.sync.message_findings import message_findings
 from hygiene_pipeline.warehouse import open_warehouse
 
 
@@ -32,7 +34,7 @@ def examine(practice_id: str, *, at: datetime) -> Iterator[Finding]:
         _landing,
         _crm,
         partial(_agreements, at=at),
-        partial(_pm, at=at),
+        partial(_vendors, at=at),
         _people,
     )
     for examination in examinations:
@@ -111,8 +113,10 @@ def _agreements(folders: Folders, practice: Practice, *, at: datetime) -> Iterat
         yield Finding(subject="BAA", is_fine=True, told="no vendor sees any data of this practice")
 
 
-def _pm(folders: Folders, practice: Practice, *, at: datetime) -> Iterator[Finding]:
-    yield from tebra_findings(practice, folders.keys, at=at)
+def _vendors(folders: Folders, practice: Practice, *, at: datetime) -> Iterator[Finding]:
+    """What each vendor's part of the pipeline says of it: secrets and connections, nothing that costs anything."""
+    for findings in (smart_bulk_findings, tebra_findings, message_findings):
+        yield from findings(practice, folders.keys, at=at)
 
 
 def _people(folders: Folders, practice: Practice) -> Iterator[Finding]:

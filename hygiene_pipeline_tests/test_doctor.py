@@ -154,6 +154,44 @@ def test_a_kind_that_nobody_handles_goes_to_the_fallback(own: PracticeFolders) -
     assert found("people for insurance").told == "billing-1"
 
 
+@pytest.mark.parametrize(
+    ("change", "subject", "told"),
+    [
+        pytest.param({"phone_lookup": {"kind": "numverify"}}, "BAA numverify", "no BAA with numverify", id="lookups"),
+        pytest.param(
+            {"pm": {"kind": "tebra", "practice_name": "Riverside"}}, "pm", "no BAA with tebra on file", id="the PM"
+        ),
+        pytest.param(
+            {"ehr": {"kind": "smart_bulk", "base_url": "https://fhir.example/r4"}},
+            "ehr server",
+            "no BAA with fhir.example on file",
+            id="the EHR",
+        ),
+        pytest.param(
+            {
+                "messages": {
+                    "send": "send",
+                    "sms": {"kind": "twilio", "account_sid": "AC" + "0" * 32, "sender": "12345"},
+                }
+            },
+            "messages by text",
+            "no BAA with twilio on file",
+            id="texts",
+        ),
+    ],
+)
+def test_a_vendor_without_an_agreement_is_not_even_greeted(
+    own: PracticeFolders, change: dict[str, object], subject: str, told: str
+) -> None:
+    path = Folders().practices / "riverside.yaml"
+    path.write_text(yaml.safe_dump({**yaml.safe_load(path.read_text()), **change}))
+    finding = found(subject)
+    assert finding.is_fatal
+    assert not finding.is_fine
+    assert told in finding.told
+    assert "add {vendor: " in finding.told
+
+
 def test_a_wrong_practice_file_ends_the_examination(own: PracticeFolders) -> None:
     (Folders().practices / "riverside.yaml").write_text("practice: riverside\n")
     (finding,) = examine("riverside", at=NOW)

@@ -11,6 +11,7 @@ from hygiene_pipeline.policies.load import load_policies
 from hygiene_pipeline.policies.models import Policies
 from hygiene_pipeline.practice import load_practice, practice_ids
 
+TWILIO = {"kind": "twilio", "account_sid": "AC" + "0" * 32, "sender": "+13125550100"}
 SOUND: dict[str, Any] = {
     "practice": "lakeside",
     "name": "Lakeside Family Medicine",
@@ -52,6 +53,22 @@ def test_dry_run_is_the_default(tmp_path):
             id="key of another kind",
         ),
         pytest.param({"ehr": {"kind": "smart_bulk"}}, "ehr.base_url: is missing", "", id="missing key of a kind"),
+        pytest.param(
+            {"messages": {"email": {"kind": "smtp", "host": "mail.example", "sender": "a@b.c", "security": "none"}}},
+            "messages.email",
+            "starttls, tls",
+            id="mail in clear",
+        ),
+        pytest.param(
+            {"messages": {"sms": {**TWILIO, "base_url": "http://api.example"}}},
+            "messages.sms.base_url",
+            "an https address",
+            id="texts in clear",
+        ),
+        pytest.param(
+            {"messages": {"sms": {**TWILIO, "sender": "Riverside"}}}, "messages.sms.sender", "", id="a sender by name"
+        ),
+        pytest.param({"messages": {"send": "yes"}}, "messages.send: 'yes' is not allowed", "dry_run", id="send"),
         pytest.param(
             {"pm": {"kind": "tebra"}}, "pm.practice_name: is missing", "", id="a Tebra account without a practice"
         ),

@@ -39,7 +39,8 @@ def require_agreement(practice: Practice, vendor: str, *, at: datetime) -> date:
 
 def _parts(practice: Practice) -> Iterator[Part]:
     yield from (practice.ehr, practice.pm, practice.crm, practice.phone_lookup)
-    yield from (practice.messages.email, practice.messages.sms)
+    if practice.messages.send == "send":
+        yield from (practice.messages.email, practice.messages.sms)
 
 
 def _same(one: str, other: str) -> bool:

@@ -9,10 +9,14 @@ from pydantic import BaseModel
 from hygiene_pipeline.policies.load import load_policies
 from hygiene_pipeline.practice import Practice
 from hygiene_pipeline.privacy.agreements import AgreementMissingError, require_agreement, vendors_of
+from hygiene_pipeline.settings.messages import Messages
 from hygiene_pipeline.settings.part import Part
 
 # The second of March in Chicago, already the third in UTC.
 AT = datetime(2026, 3, 3, 4, 30, tzinfo=UTC)
+TWILIO = {"kind": "twilio", "account_sid": "AC" + "0" * 32, "sender": "+13125550100"}
+LOOKUP = {"kind": "twilio", "account_sid": "AC" + "0" * 32}
+MAIL = {"kind": "smtp", "host": "mail.example", "sender": "office@lakeside.example"}
 STAYS_WITH_US = {"files", "off", "embedded"}
 
 
@@ -49,16 +53,37 @@ def practice_with(**parts: Any) -> Practice:
             ("meditech",),
             id="or by the name that the practice gives it",
         ),
+        pytest.param({"messages": {"send": "send", "sms": TWILIO}}, ("twilio",), id="texts"),
+        pytest.param({"messages": {"send": "send", "email": MAIL}}, ("mail.example",), id="a mail server by its host"),
+        pytest.param(
+            {"messages": {"send": "send", "email": {**MAIL, "vendor": "paubox"}}}, ("paubox",), id="or by its name"
+        ),
+        pytest.param({"messages": {"sms": TWILIO, "email": MAIL}}, (), id="a dry run tells nobody anything"),
+        pytest.param(
+            {"messages": {"send": "send", "sms": TWILIO}, "phone_lookup": LOOKUP},
+            ("twilio",),
+            id="one agreement covers both uses of a vendor",
+        ),
     ],
 )
 def test_a_vendor_is_named_by_the_kind_that_reaches_it(parts, vendors):
     assert vendors_of(practice_with(**parts)) == vendors
 
 
-@pytest.mark.parametrize("part", ["ehr", "pm", "crm", "phone_lookup"])
-def test_every_kind_that_leaves_this_machine_names_a_vendor(part):
+@pytest.mark.parametrize(
+    ("model", "part"),
+    [
+        (Practice, "ehr"),
+        (Practice, "pm"),
+        (Practice, "crm"),
+        (Practice, "phone_lookup"),
+        (Messages, "email"),
+        (Messages, "sms"),
+    ],
+)
+def test_every_kind_that_leaves_this_machine_names_a_vendor(model, part):
     """A new kind cannot forget to: the property of `Part` answers None until it is overridden."""
-    annotation = Practice.model_fields[part].annotation
+    annotation = model.model_fields[part].annotation
     for kind in get_args(annotation) or (annotation,):
         assert issubclass(kind, BaseModel)
         names = set(get_args(kind.model_fields["kind"].annotation))
