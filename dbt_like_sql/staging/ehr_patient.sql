@@ -32,7 +32,10 @@ with latest as (
         ) as lives,
         list_filter(link, lambda one: one.type = 'replaced-by')[1].other.reference as replaced_by_reference,
         generalPractitioner[1] as practitioner,
-    from raw.fhir_patient
+    from raw.fhir_patient as patient
+    anti join staging.ehr_deletion as deletion
+        on deletion.resource_type = 'Patient' and deletion.resource_id = patient.id
+        and deletion.deleted_at >= coalesce(patient.last_updated, patient.extracted_at)
     where extracted_at <= (select as_of from policy.clock)
     qualify row_number() over (
         partition by id

@@ -3,21 +3,31 @@ with practitioner as (
     select
         id,
         list_filter(identifier, lambda one: one.system = 'http://hl7.org/fhir/sid/us-npi')[1].value as npi,
-    from raw.fhir_practitioner
+    from raw.fhir_practitioner as practitioner
+    anti join staging.ehr_deletion as deletion
+        on deletion.resource_type = 'Practitioner' and deletion.resource_id = practitioner.id
+        and deletion.deleted_at >= coalesce(practitioner.last_updated, practitioner.extracted_at)
     where extracted_at <= (select as_of from policy.clock)
     qualify row_number() over (
         partition by id
-        order by extracted_at desc, take_seq desc, last_updated desc nulls last, source_line desc, row_hash desc
+        order by
+            coalesce(last_updated, extracted_at) desc,
+            extracted_at desc, take_seq desc, source_line desc, row_hash desc
     ) = 1
 ),
 
 practitioner_role as (
     select id, practitioner.reference as reference, practitioner.identifier as logical
-    from raw.fhir_practitioner_role
+    from raw.fhir_practitioner_role as practitioner_role
+    anti join staging.ehr_deletion as deletion
+        on deletion.resource_type = 'PractitionerRole' and deletion.resource_id = practitioner_role.id
+        and deletion.deleted_at >= coalesce(practitioner_role.last_updated, practitioner_role.extracted_at)
     where extracted_at <= (select as_of from policy.clock)
     qualify row_number() over (
         partition by id
-        order by extracted_at desc, take_seq desc, last_updated desc nulls last, source_line desc, row_hash desc
+        order by
+            coalesce(last_updated, extracted_at) desc,
+            extracted_at desc, take_seq desc, source_line desc, row_hash desc
     ) = 1
 ),
 

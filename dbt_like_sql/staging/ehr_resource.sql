@@ -59,6 +59,9 @@ with referring as (
 latest as (
     select *
     from referring
+    anti join staging.ehr_deletion as deletion
+        on deletion.resource_type = referring.resource_type and deletion.resource_id = referring.id
+        and deletion.deleted_at >= coalesce(referring.last_updated, referring.extracted_at)
     where extracted_at <= (select as_of from policy.clock)
     qualify row_number() over (
         partition by resource_type, id
@@ -117,14 +120,16 @@ patient_identifier as (
         select id, unnest(identifier) as identifier
         from (
             select id, identifier
-            from raw.fhir_patient
+            from raw.fhir_patient as patient
+            anti join staging.ehr_deletion as deletion
+                on deletion.resource_type = 'Patient' and deletion.resource_id = patient.id
+                and deletion.deleted_at >= coalesce(patient.last_updated, patient.extracted_at)
             where extracted_at <= (select as_of from policy.clock)
             qualify row_number() over (
                 partition by id
                 order by
-            -- What the EHR dates itself counts by that date: a notification may bring an older state after the export.
-            coalesce(last_updated, extracted_at) desc,
-            extracted_at desc, take_seq desc, source_line desc, row_hash desc
+                    coalesce(last_updated, extracted_at) desc,
+                    extracted_at desc, take_seq desc, source_line desc, row_hash desc
             ) = 1
         )
     )

@@ -9,11 +9,15 @@ with patient_version as (
             list_contains(list_transform(one.type.coding, lambda each: each.code), 'MR'))[1].value as mrn,
         row_number() over version as version_number,
         row_number() over version = count(*) over (partition by id) as is_latest,
-    from raw.fhir_patient
+    from raw.fhir_patient as patient
+    anti join staging.ehr_deletion as deletion
+        on deletion.resource_type = 'Patient' and deletion.resource_id = patient.id
+        and deletion.deleted_at >= coalesce(patient.last_updated, patient.extracted_at)
     where extracted_at <= (select as_of from policy.clock)
     window version as (
         partition by id
-        order by extracted_at, take_seq, last_updated nulls first, source_line, row_hash
+        -- By the EHR's own dates, as the patient: a notification may bring an older state after the export.
+        order by coalesce(last_updated, extracted_at), extracted_at, take_seq, source_line, row_hash
     )
 ),
 

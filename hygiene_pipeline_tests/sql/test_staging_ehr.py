@@ -14,7 +14,7 @@ from hygiene_pipeline_tests.landing.fhir_desk import FIRST_NIGHT, Desk, ndjson, 
 MODELS = [
     f"staging.ehr_{name}"
     for name in (
-        *("resource", "provider", "merge", "taken_back", "telecom", "patient"),
+        *("deletion", "resource", "provider", "merge", "taken_back", "telecom", "patient"),
         *("mrn", "encounter", "condition", "appointment", "care_event"),
     )
 ]
@@ -548,3 +548,66 @@ def test_an_event_is_never_later_than_its_arrival_unless_it_is_far_ahead(staging
         "REF^I12/skewed": taken,
         "REF^I12/planned": taken + timedelta(days=3),
     }
+
+
+def deletion(*urls: str, at: str = "2026-02-15T00:00:00Z", number: int = 1) -> dict[str, Any]:
+    entry = [{"request": {"method": "DELETE", "url": url}} for url in urls]
+    meta = {"lastUpdated": at}
+    return {"resourceType": "Bundle", "id": f"gone-{number}", "type": "transaction", "meta": meta, "entry": entry}
+
+
+VISIT = {"class": {"code": "AMB"}, "subject": {"reference": "Patient/p1"}, "status": "finished"}
+OF_FEBRUARY = {"meta": {"lastUpdated": "2026-02-01T00:00:00Z"}}
+HELD = [
+    patient("p1", identifier=[mrn("MRN1")], telecom=[phone("617-253-0001")], **OF_FEBRUARY),
+    patient("p2", identifier=[mrn("MRN2")], telecom=[phone("617-253-0002")], **OF_FEBRUARY),
+    {**plan("active"), **OF_FEBRUARY},
+    {"resourceType": "Encounter", "id": "e1", **VISIT, **OF_FEBRUARY},
+    {"resourceType": "Practitioner", "id": "d1", "identifier": [{"system": NPI, "value": "1234567893"}], **OF_FEBRUARY},
+]
+DELETED: dict[str, tuple[str, set[str]]] = {
+    "a patient": ("Patient/p1", {"Patient/p1", "telecom/p1"}),
+    "a plan, by a whole address": ("https://ehr.example.org/fhir/CarePlan/c1", {"CarePlan/c1"}),
+    "a visit, by a version": ("Encounter/e1/_history/4", {"Encounter/e1"}),
+    "a practitioner": ("Practitioner/d1", {"Practitioner/d1"}),
+    "what nobody knew": ("Patient/p9", set()),
+    "a search, which names nothing": ("Patient?identifier=MRN1", set()),
+}
+STILL_THERE = """
+    select 'Patient/' || ehr_patient_id as ref from staging.ehr_patient
+    union all select 'telecom/' || ehr_patient_id from staging.ehr_telecom
+    union all select evidence_ref from staging.ehr_care_event
+    union all select 'Encounter/' || encounter_id from staging.ehr_encounter
+    union all select resource_type || '/' || resource_id from staging.ehr_provider"""
+
+
+@pytest.mark.parametrize("case", DELETED)
+def test_what_the_ehr_deleted_is_gone_and_nothing_else(staging: Staging, case: str) -> None:
+    url, gone = DELETED[case]
+    staging.desk.fhir(ndjson(*HELD))
+    everything = {str(row["ref"]) for row in staging.build().bed.rows(STILL_THERE)}
+    assert len(everything) == 7
+    staging.desk.fhir(ndjson(deletion(url)))
+    assert everything - {str(row["ref"]) for row in staging.build().bed.rows(STILL_THERE)} == gone
+
+
+def test_what_came_back_after_a_deletion_is_there_again(staging: Staging) -> None:
+    staging.desk.fhir(ndjson(*HELD))
+    staging.desk.fhir(ndjson(deletion("Patient/p1", "CarePlan/c1")))
+    staging.desk.fhir(ndjson(patient("p1", meta={"lastUpdated": "2026-02-20T00:00:00Z"}, identifier=[mrn("MRN7")])))
+    query = "select mrn from staging.ehr_patient where ehr_patient_id = 'p1'"
+    assert staging.build().one(query) == "MRN7"
+    assert staging.bed.rows("select 1 from staging.ehr_telecom where ehr_patient_id = 'p1'") == []
+
+
+def test_an_earlier_night_does_not_know_of_a_deletion(staging: Staging) -> None:
+    staging.desk.fhir(ndjson(*HELD))
+    staging.desk.fhir(ndjson(deletion("Patient/p1")))
+    assert len(staging.build(nights=0).bed.rows("select 1 from staging.ehr_patient")) == 2
+    assert len(staging.build().bed.rows("select 1 from staging.ehr_patient")) == 1
+
+
+def test_a_deletion_counts_even_if_the_export_with_the_resource_comes_later(staging: Staging) -> None:
+    staging.desk.fhir(ndjson(deletion("Patient/p1")))
+    staging.desk.fhir(ndjson(*HELD))
+    assert staging.build().one("select ehr_patient_id from staging.ehr_patient") == "p2"
