@@ -157,7 +157,10 @@ def discharge(mrn: str, *, stamp: str, control: str, name: str = "ROE^JANE", pho
 
 
 def x12_271(answers: Sequence[Mapping[str, Any]], *, control: int) -> str:
-    """An X12 271 interchange, a transaction an answer (`check_id payer_id member_id result stamp name`)."""
+    """An X12 271 interchange, a transaction an answer (`check_id payer_id member_id result stamp name`).
+
+    `result` is one of the four results, or the segment that says it.
+    """
     body = [segment for number, answer in enumerate(answers, 1) for segment in _transaction(answer, number)]
     segments = [
         "ISA*00*          *00*          *ZZ*CLEARINGHOUSE  *ZZ*CLINIC         *260301*0700*^*00501"
@@ -181,7 +184,7 @@ def _transaction(answer: Mapping[str, Any], number: int) -> list[str]:
         "HL*3*2*22*0",
         f"TRN*2*{answer['check_id']}*9877281234",
         f"NM1*IL*1*{answer.get('name', 'ROE*JANE')}****MI*{answer['member_id']}",
-        _X12_ANSWERS[answer["result"]],
+        _X12_ANSWERS.get(answer["result"], answer["result"]),
     ]
     return [*segments, f"SE*{len(segments) + 1}*{number:04d}"]
 
