@@ -7,6 +7,7 @@ as an editor does.
 import gzip
 import re
 import zlib
+from bisect import bisect_left
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from io import BufferedReader
@@ -104,10 +105,9 @@ class NdjsonFile:
             return
         position = 0
         for block, text in self._blocks_holding(wanted):
-            for offer in _lines_of(text, block):
-                if position < len(wanted) and offer.ordinal == wanted[position]:
-                    position += 1
-                    yield offer
+            end = bisect_left(wanted, block.first_ordinal + block.ordinals, position)
+            yield from _some_lines(text, block, wanted[position:end])
+            position = end
 
     def _every_line(self) -> Iterator[Line]:
         ordinal, line = 0, 1
@@ -173,6 +173,18 @@ def _blank_positions(block: bytes) -> list[int]:
 def _split(block: bytes) -> list[bytes]:
     lines = block.split(b"\n")
     return lines[:-1] if block.endswith(b"\n") else lines
+
+
+def _some_lines(text: bytes, block: _Block, wanted: Sequence[int]) -> Iterator[Line]:
+    """The lines of these ordinals, all in the block."""
+    lines = _split(text)
+    if len(lines) == block.ordinals:
+        places = [ordinal - block.first_ordinal for ordinal in wanted]
+    else:
+        full = [place for place, line in enumerate(lines) if line.strip()]
+        places = [full[ordinal - block.first_ordinal] for ordinal in wanted]
+    for ordinal, place in zip(wanted, places, strict=True):
+        yield Line(ordinal=ordinal, line=block.first_line + place, text=lines[place].strip())
 
 
 def _lines_of(text: bytes, block: _Block) -> Iterator[Line]:
