@@ -32,8 +32,8 @@ ASSETS = {
     "quarantine": "record",
     "staging": """
         crm_contact crm_interaction
-        ehr_appointment ehr_care_event ehr_condition ehr_deletion ehr_encounter ehr_merge ehr_mrn ehr_patient ehr_provider
-        ehr_resource ehr_taken_back ehr_telecom
+        ehr_appointment ehr_care_event ehr_condition ehr_deletion ehr_encounter ehr_merge ehr_mrn ehr_patient
+        ehr_provider ehr_resource ehr_taken_back ehr_telecom
         phone_lookup phone_number
         pm_appointment pm_coverage pm_eligibility pm_patient pm_referral_network
         reply
@@ -44,9 +44,9 @@ ASSETS = {
         patient_phone phone_claim phone_number placeholder_phone postal_address
     """,
     "hygiene": """
-        audit_sample care_evidence contact_status eligibility_inquiry eligibility_recheck_plan finding insurance_evidence
-        issue issue_assignment issue_context issue_lifecycle issue_priority phone_evidence phone_validation_plan queue referral_review
-        referring_provider_evidence suppressed_outreach
+        audit_sample care_evidence contact_status eligibility_inquiry eligibility_recheck_plan finding
+        insurance_evidence issue issue_assignment issue_context issue_lifecycle issue_priority phone_evidence
+        phone_validation_plan queue referral_review referring_provider_evidence suppressed_outreach
     """,
     "sync": "crm_change eligibility_checks_due message phone_lookup_call phone_lookup_run",
     "metrics": "benchmark coverage_of_asking queue roi stale_rate sync_lag",
