@@ -67,7 +67,10 @@ WARNING_CHECKS = {
         staging/crm_interaction staging/ehr_appointment staging/ehr_condition staging/ehr_encounter staging/ehr_patient
         staging/pm_appointment staging/pm_coverage staging/reply
     """,
-    "expectations_warnings": "staging/crm_contact staging/pm_patient",
+    "expectations_warnings": """
+        staging/crm_contact staging/ehr_encounter staging/ehr_patient staging/phone_lookup
+        staging/pm_appointment staging/pm_coverage staging/pm_patient staging/pm_referral_network staging/reply
+    """,
 }
 JOBS = "bare_night ehr_event eligibility_event nightly referring_providers reply_event scorecard"
 SCHEDULES = "nightly_riverside referring_providers_riverside scorecard_riverside"
@@ -179,7 +182,7 @@ def test_the_checks_that_warn(graph) -> None:
 
 def test_how_many_checks_each_layer_has(graph) -> None:
     counts = Counter(graph.get(key.asset_key).group_name for key in graph.asset_check_keys)
-    assert counts == {"raw": 5, "staging": 31, "identity": 5, "reconciled": 12, "hygiene": 20, "metrics": 6}
+    assert counts == {"raw": 5, "staging": 38, "identity": 5, "reconciled": 12, "hygiene": 20, "metrics": 6}
 
 
 def test_every_check_says_what_it_looks_at(graph) -> None:
