@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 import dagster as dg
 
-from hygiene_pipeline.defs.jobs import nightly, referring_providers, scorecard
+from hygiene_pipeline.defs.jobs import nightly, referring_providers, reply_event, scorecard
 from hygiene_pipeline.failures import PracticeFileError
 from hygiene_pipeline.folders import Folders
 from hygiene_pipeline.practice import Practice, load_practice, practice_ids
@@ -25,8 +25,14 @@ def _request(practice: str) -> Callable[[dg.ScheduleEvaluationContext], dg.RunRe
     return request
 
 
+def _writes_by_vendor(practice: Practice) -> bool:
+    """Files say when a message may be delivered; a vendor delivers at once, so it must be called within hours."""
+    messages = practice.messages
+    return messages.send == "send" and bool(messages.email.agreement_with or messages.sms.agreement_with)
+
+
 def _schedules(practice: Practice) -> list[dg.ScheduleDefinition]:
-    """The three schedules of a practice. A schedule that was off catches up with nothing: the next run sees it all."""
+    """The schedules of a practice. A schedule that was off catches up with nothing: the next run sees it all."""
     words = {
         "nightly": (nightly, "0 2 * * *", "Every night at 02:00: the whole pipeline."),
         "referring_providers": (
@@ -40,6 +46,13 @@ def _schedules(practice: Practice) -> list[dg.ScheduleDefinition]:
             "On the first of each month at 05:00: benchmarks, report, published data.",
         ),
     }
+    if _writes_by_vendor(practice):
+        hour = practice.policies.reengagement.quiet_to_hour
+        words["messages"] = (
+            reply_event,
+            f"5 {hour} * * *",
+            f"Every day at {hour:02}:05, when messages may begin: replies that arrived, then what the night planned.",
+        )
     return [
         dg.ScheduleDefinition(
             name=f"{name}_{practice.practice.replace('-', '_')}",
