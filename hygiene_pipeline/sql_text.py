@@ -80,14 +80,16 @@ def _facts(name: str, text: str, tree: str) -> SqlFacts:
     return SqlFacts(reads=frozenset(reads), output_names=_output_names(parsed["statements"][0]["node"]))
 
 
-def _nodes(node: object) -> Iterator[dict[str, Any]]:
-    if isinstance(node, dict):
-        yield node
-        for value in node.values():
-            yield from _nodes(value)
-    elif isinstance(node, list):
-        for value in node:
-            yield from _nodes(value)
+def _nodes(tree: object) -> Iterator[dict[str, Any]]:
+    """Every object of a tree, each before those in it; without recursion, as every process start waits for it."""
+    waiting = [tree]
+    while waiting:
+        node = waiting.pop()
+        if isinstance(node, dict):
+            yield node
+            waiting.extend(reversed(node.values()))
+        elif isinstance(node, list):
+            waiting.extend(reversed(node))
 
 
 def _changing(node: Mapping[str, Any]) -> str | None:
