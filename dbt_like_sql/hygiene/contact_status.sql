@@ -10,7 +10,7 @@ with phone_reason as (
             when phone is null then 'invalid_format'
             when is_reassigned then 'reassigned'
             when is_disconnected then 'disconnected'
-            when sends_texts and line_type = 'landline' then 'landline_converted'
+            when is_landline_converted then 'landline_converted'
             when superseded_by_phone is not null then 'superseded'
             when confirmed_days_ago <= (select confirmed_for_days from policy.phone) then 'verified'
             when attempted_at is not null

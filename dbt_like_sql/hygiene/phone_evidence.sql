@@ -15,6 +15,7 @@ contacts as (
         contact.phone_digits,
         contact.last_modified,
         lower(contact.preferred_channel) in ('sms', 'text') and contact.sms_opt_out is not true as sends_texts,
+        contact.preferred_channel is null and contact.sms_opt_out is not true as may_be_sent_texts,
     from staging.crm_contact as contact
     left join identity.patient_link as link on link.source = 'crm' and link.source_id = contact.contact_id
 ),
@@ -54,6 +55,10 @@ evidence as (
         lower(number.line_type) as line_type,
         number.line_type_at,
         number.line_type_by,
+        -- Where nobody said how to reach them, a line that took texts was good for texts.
+        number.line_type = 'landline'
+            and (contacts.sends_texts or (contacts.may_be_sent_texts and number.is_landline_by_now))
+            is true as is_landline_converted,
         number.attempted_at,
         number.attempted_by,
         number.attempt_answer,
@@ -90,6 +95,7 @@ select
     evidence.line_type,
     evidence.line_type_at,
     evidence.line_type_by,
+    coalesce(evidence.is_landline_converted, false) as is_landline_converted,
     evidence.attempted_at,
     evidence.attempted_by,
     evidence.attempt_answer,

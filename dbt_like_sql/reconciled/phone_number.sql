@@ -29,7 +29,8 @@ looked_up as (
         max({'at': checked_at, 'provider': provider, 'answer': answer}) filter (answer is not null) as answered,
         max({'at': checked_at, 'provider': provider}) filter (answer = 'fine') as fine,
         max({'at': checked_at, 'provider': provider, 'line_type': line_type})
-            filter (line_type is not null) as typed,
+            filter (line_type <> 'unknown') as typed,
+        max(checked_at) filter (line_type in ('mobile', 'nonfixedvoip')) as took_texts_at,
         max({'at': checked_at, 'provider': provider, 'reassigned': reassigned})
             filter (reassigned in ('yes', 'no')) as reassignment,
     from lookups
@@ -89,6 +90,7 @@ select
     looked_up.typed.line_type as line_type,
     looked_up.typed.at as line_type_at,
     looked_up.typed.provider as line_type_by,
+    looked_up.typed.line_type = 'landline' and looked_up.took_texts_at is not null as is_landline_by_now,
     looked_up.reassignment.reassigned as reassigned,
     looked_up.reassignment.at as reassigned_at,
     looked_up.reassignment.provider as reassigned_by,

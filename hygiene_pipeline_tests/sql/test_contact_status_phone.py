@@ -11,6 +11,8 @@ from hygiene_pipeline_tests.sql.cases import RECONCILED, STATUS, Row, ago, lay, 
 
 FINE: Row = {"valid": True, "line_type": "mobile", "line_status": "active"}
 DEAD: Row = {"valid": True, "line_type": "mobile", "line_status": "inactive"}
+LANDLINE: Row = {**FINE, "line_type": "landline"}
+UNTYPED: Row = {**FINE, "line_type": "unknown"}
 SILENT: Row = {"valid": None, "line_type": None, "line_status": "unknown"}
 
 
@@ -78,13 +80,27 @@ CASES = [
     stale("the PM's confirmation does not void a dead line", "disconnected", lookups=[(10, DEAD)], pm=("own", 5)),
     unverified("a lookup after the clock is not known yet", "never_verified", lookups=[(-1, DEAD)]),
     stale("texts to a landline", "landline_converted", contact={"preferred_channel": "SMS"},
-        lookups=[(1, {**FINE, "line_type": "landline"})], evidence=("lookup", 1)),
+        lookups=[(1, LANDLINE)], evidence=("lookup", 1)),
     current("a landline that is called is fine", contact={"preferred_channel": "call"},
-        lookups=[(1, {**FINE, "line_type": "landline"})]),
+        lookups=[(1, LANDLINE)]),
     current("a landline whose owner refused texts is fine", contact={"preferred_channel": "sms", "sms_opt_out": True},
-        lookups=[(1, {**FINE, "line_type": "landline"})]),
+        lookups=[(1, LANDLINE)]),
     current("a number ported back to a mobile takes texts", contact={"preferred_channel": "sms"},
-        lookups=[(9, {**FINE, "line_type": "landline"}), (1, FINE)]),
+        lookups=[(9, LANDLINE), (1, FINE)]),
+    stale("a line that took texts is a landline by now and nobody prefers a channel", "landline_converted",
+        lookups=[(60, FINE), (1, LANDLINE)], evidence=("lookup", 1)),
+    stale("a voice line that took texts is a landline by now", "landline_converted",
+        lookups=[(60, {**FINE, "line_type": "nonfixedvoip"}), (1, LANDLINE)]),
+    stale("an unknown line type between and after takes nothing back", "landline_converted",
+        lookups=[(60, FINE), (30, UNTYPED), (9, LANDLINE), (1, UNTYPED)]),
+    current("a landline all along that nobody is said to text", lookups=[(60, LANDLINE), (1, LANDLINE)]),
+    current("a landline that became a mobile", lookups=[(60, LANDLINE), (1, FINE)]),
+    current("a landline by now that is called", contact={"preferred_channel": "call"},
+        lookups=[(60, FINE), (1, LANDLINE)]),
+    current("a landline by now whose owner refused texts", contact={"sms_opt_out": True},
+        lookups=[(60, FINE), (1, LANDLINE)]),
+    stale("an unknown line type leaves a landline a landline", "landline_converted",
+        contact={"preferred_channel": "sms"}, lookups=[(9, LANDLINE), (1, UNTYPED)]),
     stale("the EHR confirmed another number later", "superseded", contact={"last_phone_verified": ago(50)},
         ehr=("other", 20), evidence=("ehr", 20)),
     stale("the PM confirmed another number later", "superseded", contact={"last_phone_verified": ago(50)},
@@ -147,7 +163,7 @@ CASES = [
     stale("disconnected is asked before landline", "disconnected", contact={"preferred_channel": "sms"},
         lookups=[(1, {**DEAD, "line_type": "landline"})]),
     stale("landline is asked before superseded", "landline_converted", contact={"preferred_channel": "text"},
-        lookups=[(1, {**FINE, "line_type": "landline"})], pm=("other", 20)),
+        lookups=[(1, LANDLINE)], pm=("other", 20)),
     stale("superseded is asked before verified", "superseded", lookups=[(1, FINE)],
         replies=[(2, "change_phone", "other")]),
 ]  # fmt: skip
