@@ -1,25 +1,5 @@
 -- The policies whose payer is asked next, the most urgent first, and those that must wait or need a person before.
-with clock as (
-
-    select
-        clock.practice,
-        clock.as_of,
-        clock.as_of_date,
-        clock.timezone,
-        -- The latest day on which plans changed.
-        make_date(
-            (year(clock.as_of_date) - if(
-                make_date(year(clock.as_of_date), recheck.plan_year_month, recheck.plan_year_day) > clock.as_of_date, 1, 0
-            ))::bigint,
-            recheck.plan_year_month::bigint,
-            recheck.plan_year_day::bigint
-        ) as plan_year_began_on
-    from policy.clock
-    cross join policy.recheck
-
-),
-
-person as (
+with person as (
 
     select
         patient_id,
@@ -74,8 +54,8 @@ reasoned as (
             when asked.answer is null then 'never'
             when asked.answer <> 'active' and asked.last_updated > asked.answered_at then 'changed_since'
             when
-                asked.answered_on < clock.plan_year_began_on
-                and clock.as_of_date < clock.plan_year_began_on + recheck.plan_year_days
+                asked.answered_on < recheck.plan_year_began_on
+                and clock.as_of_date < recheck.plan_year_began_on + recheck.plan_year_days
                 then 'plan_year'
             when asked.answer_age_days > insurance.answer_valid_days then 'too_old'
             when
@@ -85,7 +65,7 @@ reasoned as (
             when asked.answer_age_days > insurance.answer_valid_days - recheck.ahead_days then 'ageing'
         end as reason
     from asked
-    cross join clock
+    cross join policy.clock
     cross join policy.insurance
     cross join policy.recheck
 
@@ -140,7 +120,7 @@ ordered as (
                 waiting.effective_date
         ) as rank
     from waiting
-    cross join clock
+    cross join policy.clock
 
 )
 
@@ -171,5 +151,5 @@ select
     -- A payer is asked about one day: that of the visit, if it is near.
     if(ordered.has_visit_soon, ordered.next_visit_on, clock.as_of_date) as service_date
 from ordered
-cross join clock
+cross join policy.clock
 cross join policy.recheck

@@ -24,10 +24,14 @@ asked_contact as (
         clock.as_of_date - (answer_of_patient.answered_at at time zone clock.timezone)::date as answer_age_days,
         -- An answer about the plan before this one says nothing of this one.
         insurance_evidence.answer is not null as is_answered_about_present_plan,
+        coalesce(
+            (insurance_evidence.answered_at at time zone clock.timezone)::date >= recheck.plan_year_began_on, false
+        ) as is_answered_this_plan_year,
         coalesce(insurance_evidence.answer_age_days <= insurance.answer_valid_days, false) as is_answered_in_time
     from hygiene.contact_status
     cross join policy.clock
     cross join policy.insurance
+    cross join policy.recheck
     left join answer_of_patient on contact_status.patient_id = answer_of_patient.patient_id
     left join hygiene.insurance_evidence on contact_status.contact_id = insurance_evidence.contact_id
     where contact_status.is_active
@@ -41,6 +45,7 @@ counted as (
         count(*) filter (where is_asked) as asked,
         count(*) filter (where is_answered) as answered,
         count(*) filter (where is_answered_about_present_plan) as answered_about_present_plan,
+        count(*) filter (where is_answered_this_plan_year) as answered_this_plan_year,
         count(*) filter (where is_answered_in_time) as answered_in_time,
         count(*) filter (where insurance_state in ('current', 'stale')) as known,
         count(*) filter (where insurance_reason = 'payer_error') as payer_could_not_answer,
@@ -56,11 +61,13 @@ select
     counted.asked,
     counted.answered,
     counted.answered_about_present_plan,
+    counted.answered_this_plan_year,
     counted.answered_in_time,
     counted.known,
     counted.payer_could_not_answer,
     counted.asked / nullif(counted.contacts, 0) as share_asked,
     counted.answered / nullif(counted.contacts, 0) as share_answered,
+    counted.answered_this_plan_year / nullif(counted.contacts, 0) as share_answered_this_plan_year,
     counted.answered_in_time / nullif(counted.contacts, 0) as share_answered_in_time,
     counted.known / nullif(counted.contacts, 0) as share_known,
     counted.median_answer_age_days,

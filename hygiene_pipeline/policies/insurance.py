@@ -24,6 +24,11 @@ class PlanYear(Strict):
         date(2001, self.month, self.day)
         return self
 
+    def began_on(self, on: date) -> date:
+        """The latest of these days up to `on`."""
+        this_year = date(on.year, self.month, self.day)
+        return this_year if this_year <= on else date(on.year - 1, self.month, self.day)
+
 
 class RecheckPolicy(Strict):
     """Who is asked about next; `daily_limit` null is no limit."""
@@ -57,23 +62,21 @@ class InsurancePolicy(Strict):
     ]
 
 
-def insurance_tables(insurance: InsurancePolicy) -> dict[str, Table]:
-    """Columns and rows of the tables that SQL joins."""
+def insurance_tables(insurance: InsurancePolicy, *, on: date) -> dict[str, Table]:
+    """Columns and rows of the tables that SQL joins, on a local day."""
     recheck = insurance.recheck
-    year = recheck.plan_year
     return {
         "insurance": ("answer_valid_days integer", [(insurance.answer_valid_days,)]),
         "recheck": (
-            "ahead_days integer, before_visit_days integer, visit_answer_days integer, plan_year_month integer,"
-            " plan_year_day integer, plan_year_days integer, max_retries integer, daily_limit integer",
+            "ahead_days integer, before_visit_days integer, visit_answer_days integer,"
+            " plan_year_began_on date, plan_year_days integer, max_retries integer, daily_limit integer",
             [
                 (
                     recheck.ahead_days,
                     recheck.before_visit_days,
                     recheck.visit_answer_days,
-                    year.month,
-                    year.day,
-                    year.for_days,
+                    recheck.plan_year.began_on(on),
+                    recheck.plan_year.for_days,
                     recheck.max_retries,
                     recheck.daily_limit,
                 )

@@ -1,7 +1,7 @@
 """The policies of a practice as `policy.*` tables, so that SQL joins them and repeats no threshold."""
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import date, datetime
 
 import duckdb
 
@@ -24,7 +24,7 @@ def write_policy_tables(con: duckdb.DuckDBPyConnection, practice: Practice, *, a
     con.execute("delete from history.night where as_of = $as_of", {"as_of": as_of})
     con.execute("insert into history.night values ($as_of)", {"as_of": as_of})
     written = {"clock": _write_clock(con, practice, as_of)}
-    for name, (columns, rows) in _tables(practice).items():
+    for name, (columns, rows) in _tables(practice, on=as_of.astimezone(practice.zone).date()).items():
         con.execute(f"create or replace table policy.{name} ({columns})")
         if rows:
             marks = ", ".join("?" for _ in rows[0])
@@ -51,9 +51,10 @@ def _write_clock(con: duckdb.DuckDBPyConnection, practice: Practice, as_of: date
     return 1
 
 
-def _tables(practice: Practice) -> dict[str, tuple[str, list[Row]]]:
+def _tables(practice: Practice, *, on: date) -> dict[str, tuple[str, list[Row]]]:
     """Columns and rows of each table, in the order in which a reader meets them."""
-    return {**_practice_tables(practice), **_rule_tables(practice), **_people_tables(practice)}
+    insurance = insurance_tables(practice.policies.insurance, on=on)
+    return {**_practice_tables(practice), **insurance, **_rule_tables(practice), **_people_tables(practice)}
 
 
 def _practice_tables(practice: Practice) -> dict[str, tuple[str, list[Row]]]:
@@ -95,7 +96,6 @@ def _practice_tables(practice: Practice) -> dict[str, tuple[str, list[Row]]]:
             "package varchar, price_usd double, needs_confirmation boolean, only_region varchar",
             _lookup_packages(practice),
         ),
-        **insurance_tables(policies.insurance),
         "reengagement": (
             "max_tries integer, wait_days integer, quiet_from_hour integer, quiet_to_hour integer",
             [(messages.max_tries, messages.wait_days, messages.quiet_from_hour, messages.quiet_to_hour)],

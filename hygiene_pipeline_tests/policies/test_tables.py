@@ -8,9 +8,11 @@ from typing import Any
 import duckdb
 import pytest
 import yaml
+from pydantic import ValidationError
 
 from hygiene_pipeline.clock import read_clock
 from hygiene_pipeline.failures import PermanentError
+from hygiene_pipeline.policies.insurance import PlanYear
 from hygiene_pipeline.policies.load import merged
 from hygiene_pipeline.policies.tables import write_policy_tables
 from hygiene_pipeline.practice import Practice
@@ -74,8 +76,7 @@ def insurance_tables() -> dict[str, list[Mapping[str, Any]]]:
         "recheck": [
             {
                 **{name: recheck[name] for name in ("ahead_days", "before_visit_days", "visit_answer_days")},
-                "plan_year_month": year["month"],
-                "plan_year_day": year["day"],
+                "plan_year_began_on": date(2026, year["month"], year["day"]),
                 "plan_year_days": year["for_days"],
                 **{name: recheck[name] for name in ("max_retries", "daily_limit")},
             }
@@ -299,3 +300,20 @@ def test_a_run_that_is_rolled_back_was_never_there(con: duckdb.DuckDBPyConnectio
         read_clock(con)
     write_policy_tables(con, practice(), as_of=datetime(2026, 3, 2, 7, tzinfo=UTC))
     assert read_clock(con).previous_as_of is None
+
+
+@pytest.mark.parametrize(
+    ("on", "began_on"),
+    [
+        pytest.param(date(2026, 6, 30), date(2025, 7, 1), id="the day before it begins"),
+        pytest.param(date(2026, 7, 1), date(2026, 7, 1), id="the day it begins"),
+        pytest.param(date(2027, 1, 1), date(2026, 7, 1), id="in the next calendar year"),
+    ],
+)
+def test_a_plan_year_may_begin_on_any_day(on: date, began_on: date) -> None:
+    assert PlanYear(month=7, day=1, for_days=60).began_on(on) == began_on
+
+
+def test_a_plan_year_begins_on_a_day_of_every_year() -> None:
+    with pytest.raises(ValidationError, match="day is out of range"):
+        PlanYear(month=2, day=29, for_days=60)

@@ -333,7 +333,9 @@ def test_savings_come_out_to_the_cent(
 def test_no_contacts_waste_nothing_known() -> None:
     bed = metrics_bed()
     bed.table(
-        "hygiene.insurance_evidence", [], {"contact_id": "VARCHAR", "answer": "VARCHAR", "answer_age_days": "BIGINT"}
+        "hygiene.insurance_evidence",
+        [],
+        {"contact_id": "VARCHAR", "answer": "VARCHAR", "answered_at": "TIMESTAMPTZ", "answer_age_days": "BIGINT"},
     )
     bed.build("metrics.stale_rate", "metrics.roi", "metrics.coverage_of_asking")
     assert bed.rows("select patients, annual_waste from metrics.roi") == [{"patients": 0, "annual_waste": None}]
@@ -358,11 +360,15 @@ def test_coverage_of_asking_tells_how_many_were_asked_and_how_old_answers_are() 
     )
     evidence = [("0", "active", 10), ("1", "not_found", 91), ("2", None, None), ("3", None, None)]
     bed.declare(
-        "hygiene.insurance_evidence", {"contact_id": "VARCHAR", "answer": "VARCHAR", "answer_age_days": "BIGINT"}
+        "hygiene.insurance_evidence",
+        {"contact_id": "VARCHAR", "answer": "VARCHAR", "answered_at": "TIMESTAMPTZ", "answer_age_days": "BIGINT"},
     )
     bed.table(
         "hygiene.insurance_evidence",
-        [{"contact_id": p, "answer": said, "answer_age_days": age} for p, said, age in evidence],
+        [
+            {"contact_id": p, "answer": said, "answer_age_days": age, "answered_at": age and hours_ago(24 * age)}
+            for p, said, age in evidence
+        ],
     )
     bed.build("metrics.coverage_of_asking")
     (row,) = bed.rows("select * exclude (as_of) from metrics.coverage_of_asking")
@@ -371,11 +377,13 @@ def test_coverage_of_asking_tells_how_many_were_asked_and_how_old_answers_are() 
         "asked": 3,
         "answered": 2,
         "answered_about_present_plan": 2,
+        "answered_this_plan_year": 1,
         "answered_in_time": 1,
         "known": 2,
         "payer_could_not_answer": 1,
         "share_asked": 0.75,
         "share_answered": 0.5,
+        "share_answered_this_plan_year": 0.25,
         "share_answered_in_time": 0.25,
         "share_known": 0.5,
         "median_answer_age_days": 15,
