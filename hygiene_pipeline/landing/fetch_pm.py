@@ -115,6 +115,7 @@ class _Lines:
 
 
 def _lay_down(source: PmSource, files: Mapping[str, _Lines], appointments: Iterable[Row]) -> dict[str, int]:
+    source.check()
     files["pm/referral_network.csv"].write(source.referral_network())
     for registration in source.registrations():
         files["pm/patients.csv"].write([registration.patient])
