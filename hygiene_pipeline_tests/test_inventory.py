@@ -76,7 +76,7 @@ JOBS = "bare_night ehr_event eligibility_event nightly referring_providers reply
 SCHEDULES = "nightly_riverside referring_providers_riverside scorecard_riverside"
 SENSORS = "ehr_event_arrived eligibility_arrived reply_arrived run_failed"
 # Slow to import and needed by few steps; those import them when they run.
-IMPORTED_LATE = ("great_expectations", "pandas", "sqlglot", "altair")
+IMPORTED_LATE = ("great_expectations", "pandas", "sqlglot", "altair", "zeep")
 
 _LOAD = """
 import json, sys, warnings

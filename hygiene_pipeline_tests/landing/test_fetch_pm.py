@@ -10,6 +10,7 @@ from hygiene_pipeline.failures import HygieneError, KeyProblemError
 from hygiene_pipeline.folders import PracticeFolders
 from hygiene_pipeline.landing import ledger, tabular
 from hygiene_pipeline.landing.fetch_pm import CREDENTIALS, FETCHED, fetch_pm, tebra_findings
+from hygiene_pipeline.landing.ledger import PLACES
 from hygiene_pipeline.landing.take import Taken, take
 from hygiene_pipeline.pm.tebra_answer import TebraBusyError
 from hygiene_pipeline.practice import Practice, load_practice
@@ -239,6 +240,16 @@ def test_a_first_fetch_that_fails_leaves_nothing(desk):
     with pytest.raises(TebraBusyError):
         desk.fetch()
     assert desk.files() == {}
+
+
+def test_what_a_killed_fetch_left_is_no_extract_and_is_cleared(desk):
+    """A file is put in place by renaming it; what a killed process left of one is hidden from whoever takes files."""
+    left = desk.folders.landing / "pm" / ".patients.csv.partial"
+    left.parent.mkdir(parents=True)
+    left.write_text("pm_patient_id\n1\n")
+    assert PLACES["pm/patients.csv"].paths(desk.folders.landing) == []
+    desk.fetch()
+    assert sorted(desk.files()) == sorted(FETCHED)
 
 
 def test_nothing_is_asked_without_an_agreement(desk):
