@@ -6,12 +6,9 @@ carrier may assign the number.
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from importlib import import_module
+from typing import Any
 from urllib.parse import quote
-
-from twilio.base import values
-from twilio.base.exceptions import TwilioException
-from twilio.rest import Client
-from twilio.rest.lookups.v2.phone_number import PhoneNumberInstance
 
 from hygiene_pipeline.phone.protocol import (
     LookupAnswer,
@@ -25,6 +22,8 @@ from hygiene_pipeline.phone.twilio_errors import explained, package_failure
 from hygiene_pipeline.phone.twilio_transport import QuietHttpClient
 from hygiene_pipeline.phone.wire_logs import keep_requests_out_of_logs
 
+# The SDK says nothing of its types. This is the base of its two errors, which have nothing else in common.
+_TwilioError: type[Exception] = import_module("twilio.base.exceptions").TwilioException
 _STATUSES = frozenset({"active", "inactive", "reachable", "unreachable", "unknown"})
 _REASSIGNED = frozenset({"yes", "no", "no_data_available"})
 
@@ -53,7 +52,7 @@ class TwilioLookup(PhoneLookup):
         self._http = QuietHttpClient(
             access.base_url, timeout_seconds=access.timeout_seconds, connections=access.connections
         )
-        client = Client(
+        client: Any = import_module("twilio.rest").Client(
             access.username,
             access.secret,
             access.account_sid,
@@ -65,17 +64,16 @@ class TwilioLookup(PhoneLookup):
         )
         client.lookups.base_url = access.base_url
         # The SDK makes these on first use, which two threads should not do at once.
-        self._numbers = client.lookups.v2.phone_numbers
+        self._numbers: Any = client.lookups.v2.phone_numbers
 
     def ask(self, request: LookupRequest) -> LookupAnswer:
         """One GET for all packages of the request."""
-        since = request.last_confirmed_on
+        parameters = {"fields": ",".join(request.packages)} if request.packages else {}
+        if request.last_confirmed_on:
+            parameters["last_verified_date"] = f"{request.last_confirmed_on:%Y%m%d}"
         try:
-            found = self._numbers(quote(request.phone, safe="")).fetch(
-                fields=",".join(request.packages) or values.unset,
-                last_verified_date=f"{since:%Y%m%d}" if since else values.unset,
-            )
-        except TwilioException as error:
+            found = self._numbers(quote(request.phone, safe="")).fetch(**parameters)
+        except _TwilioError as error:
             raise explained(error, retry_after=self._http.retry_after) from None
         except (ValueError, TypeError, KeyError, AttributeError):
             raise NoAnswerError("Twilio: the answer cannot be read") from None
@@ -86,7 +84,7 @@ class TwilioLookup(PhoneLookup):
         self._http.close()
 
 
-def read_answer(request: LookupRequest, found: PhoneNumberInstance) -> LookupAnswer:
+def read_answer(request: LookupRequest, found: object) -> LookupAnswer:
     """What a fetched number says. Packages are plain mappings, whatever the SDK's hints say."""
     answered: dict[str, Mapping[str, object]] = {}
     failures: list[PackageFailure] = []
@@ -99,7 +97,7 @@ def read_answer(request: LookupRequest, found: PhoneNumberInstance) -> LookupAns
         else:
             answered[package] = content
     line = answered.get("line_type_intelligence", {})
-    is_assignable: object = found.valid
+    is_assignable: object = getattr(found, "valid", None)
     return LookupAnswer(
         phone=request.phone,
         is_assignable=is_assignable if isinstance(is_assignable, bool) else None,

@@ -2,8 +2,6 @@
 
 from dataclasses import dataclass
 
-from twilio.base.exceptions import TwilioException, TwilioRestException, TwilioServiceException
-
 from hygiene_pipeline.failures import HygieneError
 from hygiene_pipeline.phone.protocol import (
     NoAnswerError,
@@ -53,11 +51,11 @@ def package_failure(package: str, code: object) -> PackageFailure:
     )
 
 
-def explained(error: TwilioException, *, retry_after: float | None) -> HygieneError:
-    """Our error for one of the SDK's, whose texts hold the address."""
-    if not isinstance(error, TwilioRestException | TwilioServiceException):
+def explained(error: Exception, *, retry_after: float | None) -> HygieneError:
+    """Our error for one of the SDK's, whose texts hold the address; both of its kinds have a status and a code."""
+    status, code = _number(getattr(error, "status", None)), _number(getattr(error, "code", None))
+    if not status:
         return NoAnswerError(f"Twilio: no usable answer ({type(error).__name__})")
-    status, code = _number(error.status), _number(error.code)
     known = _CODES.get(str(code))
     if status == _TOO_MANY:
         return ServiceBusyError(f"Twilio: too many requests ({code})", retry_after=retry_after)

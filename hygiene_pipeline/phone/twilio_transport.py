@@ -5,13 +5,22 @@ The SDK's own client waits for ever and logs every address, and its errors drop 
 
 import threading
 from collections.abc import Mapping
+from dataclasses import dataclass
 
 import requests
 from requests.adapters import HTTPAdapter
-from twilio.http.response import Response
 
 from hygiene_pipeline.phone.protocol import NoAnswerError
 from hygiene_pipeline.phone.retry_after import retry_after_seconds
+
+
+@dataclass(frozen=True, kw_only=True)
+class Response:
+    """As much of a response as the SDK looks at."""
+
+    status_code: int
+    text: str
+    headers: Mapping[str, str]
 
 
 class QuietHttpClient:
@@ -66,7 +75,7 @@ class QuietHttpClient:
         except requests.RequestException as error:
             raise NoAnswerError(f"Twilio: the connection failed ({type(error).__name__})") from None
         self._of_thread.retry_after = retry_after_seconds(response.headers)
-        return Response(response.status_code, response.text, response.headers)
+        return Response(status_code=response.status_code, text=response.text, headers=response.headers)
 
     def close(self) -> None:
         """Close the kept connections."""
