@@ -218,6 +218,9 @@ ELIGIBILITY = Extract(
     required=("check_id", "checked_at", "result"),
 )
 
+# The words by which carriers let people end messages.
+_STOP_WORDS = ("stopall", "unsubscribe", "cancel", "end", "quit", "revoke", "optout", "opt-out", "opt_out")
+
 REPLIES = Extract(
     place="replies",
     source="replies",
@@ -226,7 +229,7 @@ REPLIES = Extract(
         *_columns("contact_id"),
         *_columns("received_at", "timestamptz"),
         *_columns("channel"),
-        _code("kind", "confirm_phone change_phone stop"),
+        _code("kind", "confirm_phone change_phone stop", {"stop": _STOP_WORDS}),
         *_columns("value"),
     ),
     key=("contact_id", "received_at", "kind"),

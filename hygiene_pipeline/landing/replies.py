@@ -16,6 +16,14 @@ from hygiene_pipeline.landing.tabular import take
 
 _FOUND = tuple(Found(column=column, position=number) for number, column in enumerate(REPLIES.columns, start=1))
 
+_STOPS = [
+    word
+    for column in REPLIES.columns
+    if column.name == "kind"
+    for word, kind in (column.codes or {}).items()
+    if kind == "stop"
+]
+
 
 def create_tables(con: duckdb.DuckDBPyConnection) -> None:
     """`raw.replies`: one row a reply."""
@@ -62,4 +70,20 @@ def _lay_replies(con: duckdb.DuckDBPyConnection, delivery: Delivery, data: bytes
             select line as source_line, text as original, {columns} from landing_line where not {unusable}"""
     )
     con.execute("drop table landing_line")
+    return quarantined + _date_stops(con, delivery)
+
+
+def _date_stops(con: duckdb.DuckDBPyConnection, delivery: Delivery) -> int:
+    """A stop counts from when it was taken if its own time cannot be read; the time itself goes to quarantine."""
+    undated = "list_contains(?, lower(kind)) and try_cast(received_at as timestamptz) is null"
+    quarantined = reject_rows(
+        con,
+        delivery,
+        f"""select source_line, 'received_at' as field, original,
+              case when received_at is null then 'missing_key' else 'bad_timestamp' end as reason
+            from landing_text where {undated}""",
+        [_STOPS],
+    )
+    taken_at = delivery.extracted_at.isoformat()
+    con.execute(f"update landing_text set received_at = ? where {undated}", [taken_at, _STOPS])
     return quarantined

@@ -15,6 +15,8 @@ REPLY = {
     "value": "(617) 253-0000",
 }
 
+TAKEN = "2026-03-01 07:00:00+00"
+
 
 @pytest.fixture
 def desk(tmp_path):
@@ -28,6 +30,18 @@ def line(**changes: object) -> str:
 LINES = {
     "a reply": (line(), ("change_phone", "(617) 253-0000", "2026-02-27 23:30:00+00"), []),
     "a stop without value": (line(kind="STOP", value=None), ("stop", None, "2026-02-27 23:30:00+00"), []),
+    "a stop by another word": (line(kind="Unsubscribe"), ("stop", "(617) 253-0000", "2026-02-27 23:30:00+00"), []),
+    "a stop at no time counts from when it was taken": (
+        line(kind="stop", received_at="soon"),
+        ("stop", "(617) 253-0000", TAKEN),
+        [(1, "received_at", "bad_timestamp")],
+    ),
+    "a stop without a time as well": (
+        line(kind="STOP", received_at=None),
+        ("stop", "(617) 253-0000", TAKEN),
+        [(1, "received_at", "missing_key")],
+    ),
+    "a stop of nobody": (line(kind="stop", contact_id=None), None, [(1, "contact_id", "missing_key")]),
     "a number as value": (line(value=6172530000), ("change_phone", "6172530000", "2026-02-27 23:30:00+00"), []),
     "a time without offset is UTC": (
         line(received_at="2026-02-27T18:30:00"),
