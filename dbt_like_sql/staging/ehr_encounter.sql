@@ -14,6 +14,7 @@ with latest as (
             ))[1],
             encounter.participant[1]
         ).individual as provider,
+        encounter.contained,
     from raw.fhir_encounter as encounter
     inner join staging.ehr_resource as owner
         on owner.resource_type = 'Encounter' and owner.resource_id = encounter.id
@@ -39,10 +40,21 @@ select
             when latest.provider.identifier.system = 'http://hl7.org/fhir/sid/us-npi'
                 then latest.provider.identifier.value
         end,
+        list_filter(
+            list_filter(latest.contained, lambda one: latest.provider.reference = '#' || one.id)[1].identifier,
+            lambda one: one.system = 'http://hl7.org/fhir/sid/us-npi'
+        )[1].value,
         nullif(regexp_extract(latest.provider.reference, 'us-npi(?:\||%7C)(\d{10})$', 1), '')
     ) as provider_npi,
 from latest
 left join staging.ehr_provider as provider
-    on provider.resource_type = regexp_extract(latest.provider.reference, '(Practitioner(?:Role)?)/[A-Za-z0-9\-.]+', 1)
-    and provider.resource_id = regexp_extract(latest.provider.reference, 'Practitioner(?:Role)?/([A-Za-z0-9\-.]{1,64})', 1)
+    on provider.resource_type
+        = case
+            when starts_with(latest.provider.reference, 'urn:uuid:') then 'Practitioner'
+            else regexp_extract(latest.provider.reference, '(Practitioner(?:Role)?)/[A-Za-z0-9\-.]+', 1)
+        end
+    and provider.resource_id
+        = regexp_extract(
+            latest.provider.reference, '(?:Practitioner(?:Role)?/|^urn:uuid:)([A-Za-z0-9\-.]{1,64})', 1
+        )
 where latest.status is distinct from 'entered-in-error'

@@ -15,6 +15,9 @@ with latest as (
                 and one.use is distinct from 'old')[1].value,
             list_filter(identifier, lambda one:
                 list_contains(list_transform(one.type.coding, lambda each: each.code), 'MR'))[1].value,
+            -- Some EHRs name the kind of number in words only.
+            list_filter(identifier, lambda one:
+                regexp_matches(lower(one.type.text), '^(mrn|medical record n)') and one.use is distinct from 'old')[1].value,
             list_filter(identifier, lambda one: one.use = 'usual')[1].value,
             case when len(identifier) = 1 then identifier[1].value end
         ) as mrn,
@@ -32,6 +35,13 @@ with latest as (
         ) as lives,
         list_filter(link, lambda one: one.type = 'replaced-by')[1].other.reference as replaced_by_reference,
         generalPractitioner[1] as practitioner,
+        list_filter(contained, lambda one: generalPractitioner[1].reference = '#' || one.id)[1] as inside,
+        list_filter(
+            extension, lambda one: one.url = 'http://hl7.org/fhir/us/core/StructureDefinition/us-core-race'
+        )[1].extension as race_said,
+        list_filter(
+            extension, lambda one: one.url = 'http://hl7.org/fhir/us/core/StructureDefinition/us-core-ethnicity'
+        )[1].extension as ethnicity_said,
     from raw.fhir_patient as patient
     anti join staging.ehr_deletion as deletion
         on deletion.resource_type = 'Patient' and deletion.resource_id = patient.id
@@ -166,9 +176,18 @@ described as (
                 when latest.practitioner.identifier.system = 'http://hl7.org/fhir/sid/us-npi'
                     then latest.practitioner.identifier.value
             end,
+            list_filter(
+                latest.inside.identifier, lambda one: one.system = 'http://hl7.org/fhir/sid/us-npi'
+            )[1].value,
             nullif(regexp_extract(latest.practitioner.reference, 'us-npi(?:\||%7C)(\d{10})$', 1), '')
         ) as pcp_npi,
         latest.last_updated,
+        list_sort(list_distinct(list_transform(
+            list_filter(latest.race_said, lambda one: one.url = 'ombCategory'), lambda one: one.valueCoding.code
+        ))) as race_codes,
+        list_filter(latest.race_said, lambda one: one.url = 'text')[1].valueString as race,
+        list_filter(latest.ethnicity_said, lambda one: one.url = 'ombCategory')[1].valueCoding.code as ethnicity_code,
+        list_filter(latest.ethnicity_said, lambda one: one.url = 'text')[1].valueString as ethnicity,
     from latest
     left join phone on phone.ehr_patient_id = latest.id
     left join email on email.ehr_patient_id = latest.id
@@ -176,9 +195,14 @@ described as (
     left join death_message on death_message.mrn = latest.mrn
     left join staging.ehr_provider as provider
         on provider.resource_type
-            = regexp_extract(latest.practitioner.reference, '(Practitioner(?:Role)?)/[A-Za-z0-9\-.]+', 1)
+            = case
+                when starts_with(latest.practitioner.reference, 'urn:uuid:') then 'Practitioner'
+                else regexp_extract(latest.practitioner.reference, '(Practitioner(?:Role)?)/[A-Za-z0-9\-.]+', 1)
+            end
         and provider.resource_id
-            = regexp_extract(latest.practitioner.reference, 'Practitioner(?:Role)?/([A-Za-z0-9\-.]{1,64})', 1)
+            = regexp_extract(
+                latest.practitioner.reference, '(?:Practitioner(?:Role)?/|^urn:uuid:)([A-Za-z0-9\-.]{1,64})', 1
+            )
 )
 
 select
@@ -202,6 +226,10 @@ select
         '[^\p{L}\p{M} ]|\p{Inherited}', '', 'g'), ' +', ' ', 'g')), '') as name_key,
     birth_date,
     sex,
+    race_codes,
+    race,
+    ethnicity_code,
+    ethnicity,
     phone_raw,
     phone,
     phone_confirmed_at,

@@ -81,9 +81,7 @@ spelt as (
             regexp_extract(patient.reference, '(?:^|/)Patient/([A-Za-z0-9\-.]{1,64})(?:/_history/.*)?$', 1), ''
         ) as direct_id,
         nullif(regexp_extract(patient.reference, '^urn:uuid:([A-Za-z0-9\-.]{1,64})$', 1), '') as urn_id,
-        replace(replace(
-            nullif(regexp_extract(patient.reference, 'Patient\?identifier=([^&]+)', 1), ''), '%7C', '|'
-        ), '%7c', '|') as condition,
+        url_decode(nullif(regexp_extract(patient.reference, 'Patient\?identifier=([^&]+)', 1), '')) as condition,
         list_filter(contained, lambda one: patient.reference = '#' || one.id)[1] as inside,
         patient.identifier as logical,
         last_updated,
@@ -94,24 +92,30 @@ spelt as (
     from latest
 ),
 
--- A contained patient has no id of its own out there; its identifiers say who it is.
+-- The id of a contained patient means nothing out there; its identifiers say who it is.
 named as (
     select
-        * exclude (inside, logical, condition),
-        case
-            when inside is not null then substr(reference, 2)
-        end as inside_id,
+        * exclude (inside, inside_number, logical, condition),
         case
             when condition is not null and contains(condition, '|') then split_part(condition, '|', 1)
-            when inside is not null then inside.identifier[1].system
+            when inside is not null then inside_number.system
             when reference is null then logical.system
         end as identifier_system,
         case
             when condition is not null then regexp_extract(condition, '[^|]*$')
-            when inside is not null then inside.identifier[1].value
+            when inside is not null then inside_number.value
             when reference is null then logical.value
         end as identifier_value,
-    from spelt
+    from (
+        select
+            *,
+            coalesce(
+                list_filter(inside.identifier, lambda one:
+                    list_contains(list_transform(one.type.coding, lambda each: each.code), 'MR'))[1],
+                inside.identifier[1]
+            ) as inside_number,
+        from spelt
+    )
 ),
 
 patient_identifier as (
@@ -142,12 +146,14 @@ identified as (
         on patient_identifier.value = named.identifier_value
         and (named.identifier_system is null or patient_identifier.system = named.identifier_system)
     group by named.resource_type, named.id
+    -- A number whose system nobody names is known only if it is one patient's.
+    having any_value(named.identifier_system) is not null or count(distinct patient_identifier.ehr_patient_id) = 1
 )
 
 select
     named.resource_type,
     named.id as resource_id,
-    coalesce(named.direct_id, named.urn_id, identified.ehr_patient_id, named.inside_id) as ehr_patient_id,
+    coalesce(named.direct_id, named.urn_id, identified.ehr_patient_id) as ehr_patient_id,
     named.last_updated,
     named.extracted_at,
     named.take_seq,

@@ -5,8 +5,19 @@ with patient_version as (
         telecom,
         last_updated,
         extracted_at,
-        list_filter(identifier, lambda one:
-            list_contains(list_transform(one.type.coding, lambda each: each.code), 'MR'))[1].value as mrn,
+        -- As in `staging.ehr_patient`, which is built from this.
+        coalesce(
+            list_filter(identifier, lambda one:
+                list_contains(list_transform(one.type.coding, lambda each: each.code), 'MR')
+                and one.use is distinct from 'old')[1].value,
+            list_filter(identifier, lambda one:
+                list_contains(list_transform(one.type.coding, lambda each: each.code), 'MR'))[1].value,
+            -- Some EHRs name the kind of number in words only.
+            list_filter(identifier, lambda one:
+                regexp_matches(lower(one.type.text), '^(mrn|medical record n)') and one.use is distinct from 'old')[1].value,
+            list_filter(identifier, lambda one: one.use = 'usual')[1].value,
+            case when len(identifier) = 1 then identifier[1].value end
+        ) as mrn,
         row_number() over version as version_number,
         row_number() over version = count(*) over (partition by id) as is_latest,
     from raw.fhir_patient as patient
@@ -104,10 +115,20 @@ in_resource as (
             held_since.last_updated
         ) as confirmed_at,
         coalesce(stated.use = 'old', false) or coalesce(
+            case length(stated.period_end)
+                when 4 then (try_cast(stated.period_end || '-01-01' as date) + interval 1 year)::timestamptz
+                when 7 then (try_cast(stated.period_end || '-01' as date) + interval 1 month)::timestamptz
+                -- The last day belongs to it.
+                when 10 then (try_cast(stated.period_end as date) + interval 1 day)::timestamptz
+                else try_cast(stated.period_end as timestamptz)
+            end
+            <= (select as_of from policy.clock),
+            false
+        ) or coalesce(
             try_cast(
-                case when length(stated.period_end) < 10 then left(stated.period_end || '-12-28', 10) else stated.period_end end as timestamptz
+                case when length(stated.period_start) < 10 then left(stated.period_start || '-01-01', 10) else stated.period_start end as timestamptz
             )
-            < (select as_of from policy.clock),
+            > (select as_of from policy.clock),
             false
         ) as is_past,
     from stated

@@ -565,14 +565,15 @@ HELD = [
     {"resourceType": "Encounter", "id": "e1", **VISIT, **OF_FEBRUARY},
     {"resourceType": "Practitioner", "id": "d1", "identifier": [{"system": NPI, "value": "1234567893"}], **OF_FEBRUARY},
 ]
-DELETED: dict[str, tuple[str, set[str]]] = {
-    "a patient": ("Patient/p1", {"Patient/p1", "telecom/p1"}),
-    "a plan, by a whole address": ("https://ehr.example.org/fhir/CarePlan/c1", {"CarePlan/c1"}),
-    "a visit, by a version": ("Encounter/e1/_history/4", {"Encounter/e1"}),
-    "a practitioner": ("Practitioner/d1", {"Practitioner/d1"}),
-    "what nobody knew": ("Patient/p9", set()),
-    "a search, which names nothing": ("Patient?identifier=MRN1", set()),
-}
+DELETED = [
+    "Patient/p1",
+    "https://ehr.example.org/fhir/CarePlan/c1",
+    "Encounter/e1/_history/4",
+    "Practitioner/d1",
+    # What nobody knew, and a search, which names nothing.
+    "Patient/p9",
+    "Patient?identifier=MRN2",
+]
 STILL_THERE = """
     select 'Patient/' || ehr_patient_id as ref from staging.ehr_patient
     union all select 'telecom/' || ehr_patient_id from staging.ehr_telecom
@@ -581,14 +582,11 @@ STILL_THERE = """
     union all select resource_type || '/' || resource_id from staging.ehr_provider"""
 
 
-@pytest.mark.parametrize("case", DELETED)
-def test_what_the_ehr_deleted_is_gone_and_nothing_else(staging: Staging, case: str) -> None:
-    url, gone = DELETED[case]
+def test_what_the_ehr_deleted_is_gone_and_nothing_else(staging: Staging) -> None:
     staging.desk.fhir(ndjson(*HELD))
-    everything = {str(row["ref"]) for row in staging.build().bed.rows(STILL_THERE)}
-    assert len(everything) == 7
-    staging.desk.fhir(ndjson(deletion(url)))
-    assert everything - {str(row["ref"]) for row in staging.build().bed.rows(STILL_THERE)} == gone
+    staging.desk.fhir(ndjson(*(deletion(url, number=number) for number, url in enumerate(DELETED))))
+    assert {str(row["ref"]) for row in staging.build().bed.rows(STILL_THERE)} == {"Patient/p2", "telecom/p2"}
+    assert len(staging.build(nights=0).bed.rows(STILL_THERE)) == 7, "an earlier night knows of no deletion"
 
 
 def test_what_came_back_after_a_deletion_is_there_again(staging: Staging) -> None:
@@ -600,14 +598,167 @@ def test_what_came_back_after_a_deletion_is_there_again(staging: Staging) -> Non
     assert staging.bed.rows("select 1 from staging.ehr_telecom where ehr_patient_id = 'p1'") == []
 
 
-def test_an_earlier_night_does_not_know_of_a_deletion(staging: Staging) -> None:
-    staging.desk.fhir(ndjson(*HELD))
-    staging.desk.fhir(ndjson(deletion("Patient/p1")))
-    assert len(staging.build(nights=0).bed.rows("select 1 from staging.ehr_patient")) == 2
-    assert len(staging.build().bed.rows("select 1 from staging.ehr_patient")) == 1
-
-
 def test_a_deletion_counts_even_if_the_export_with_the_resource_comes_later(staging: Staging) -> None:
     staging.desk.fhir(ndjson(deletion("Patient/p1")))
     staging.desk.fhir(ndjson(*HELD))
     assert staging.build().one("select ehr_patient_id from staging.ehr_patient") == "p2"
+
+
+CORE = "http://hl7.org/fhir/us/core/StructureDefinition/us-core-"
+
+
+def core(name: str, text: str, *codes: str) -> dict[str, Any]:
+    coded = [{"url": "ombCategory", "valueCoding": {"system": "urn:oid:2.16", "code": code}} for code in codes]
+    return {"url": CORE + name, "extension": [*coded, {"url": "text", "valueString": text}]}
+
+
+def test_race_and_ethnicity_are_told_as_us_core_says(staging: Staging) -> None:
+    told = [core("race", "Asian and White", "2106-3", "2028-9", "2106-3"), core("ethnicity", "Not Hispanic", "2186-5")]
+    staging.desk.fhir(ndjson(patient("p1", extension=told)))
+    found = staging.build().one("select race_codes, race, ethnicity_code, ethnicity from staging.ehr_patient")
+    assert found == (["2028-9", "2106-3"], "Asian and White", "2186-5", "Not Hispanic")
+
+
+def number(value: str, **more: Any) -> dict[str, Any]:
+    return {"value": value, "system": "urn:hospital", **more}
+
+
+RECORD_NUMBERS: dict[str, tuple[list[dict[str, Any]], str | None]] = {
+    "by-its-type": ([number("SSN1", use="usual"), mrn("MRN1")], "MRN1"),
+    "not-an-old-one": ([{**mrn("OLD1"), "use": "old"}, mrn("MRN1")], "MRN1"),
+    "an-old-one-if-no-other": ([number("SSN1"), {**mrn("OLD1"), "use": "old"}], "OLD1"),
+    "second-coding": ([number("SSN1"), number("MRN1", type={"coding": [{"code": "PI"}, {"code": "MR"}]})], "MRN1"),
+    "in-words": ([number("SSN1"), number("MRN1", type={"text": "MRN"})], "MRN1"),
+    "usual": ([number("SSN1"), number("N1", use="usual")], "N1"),
+    "the-only-one": ([number("N1")], "N1"),
+    "one-of-two-unmarked": ([number("N1"), number("N2")], None),
+    "none": ([], None),
+}
+
+
+def test_the_record_number(staging: Staging) -> None:
+    staging.desk.fhir(ndjson(*(patient(case, identifier=given) for case, (given, _) in RECORD_NUMBERS.items())))
+    rows = staging.build().bed.rows("select ehr_patient_id, mrn from staging.ehr_patient")
+    assert {row["ehr_patient_id"]: row["mrn"] for row in rows} == {
+        case: expected for case, (_, expected) in RECORD_NUMBERS.items()
+    }
+
+
+# The night on which the tables are built is 2026-03-31.
+IN_FORCE: dict[str, tuple[dict[str, str], bool]] = {
+    "no-period": ({}, True),
+    "began": ({"start": "2020"}, True),
+    "begins-tomorrow": ({"start": "2026-04-01"}, False),
+    "ended-yesterday": ({"end": "2026-03-30"}, False),
+    "ends-today": ({"end": "2026-03-31"}, True),
+    "ends-this-month": ({"end": "2026-03"}, True),
+    "ended-last-month": ({"end": "2026-02"}, False),
+    "ends-this-year": ({"end": "2026"}, True),
+    "ended-an-hour-ago": ({"end": "2026-03-31T06:00:00Z"}, False),
+}
+
+
+def test_a_phone_is_in_force_within_its_period_the_last_day_included(staging: Staging) -> None:
+    given = {case: [phone("617-253-0001", period=period)] for case, (period, _) in IN_FORCE.items()}
+    staging.desk.fhir(ndjson(*(patient(case, telecom=telecom) for case, telecom in given.items())))
+    rows = staging.build().bed.rows("select ehr_patient_id, is_past from staging.ehr_telecom")
+    assert {row["ehr_patient_id"]: not row["is_past"] for row in rows} == {
+        case: expected for case, (_, expected) in IN_FORCE.items()
+    }
+
+
+def test_an_older_state_of_a_patient_that_arrives_later_brings_no_phone_back(staging: Staging) -> None:
+    for month, value in ((2, "617-253-0002"), (1, "617-253-0001")):
+        meta = {"lastUpdated": f"2026-0{month}-01T00:00:00Z"}
+        staging.desk.fhir(ndjson(patient("p1", meta=meta, telecom=[phone(value)])))
+    found = staging.build().one("select phone, phone_confirmed_at from staging.ehr_patient")
+    assert found == ("+16172530002", datetime(2026, 2, 1, tzinfo=UTC))
+
+
+DEATHS: dict[str, tuple[dict[str, Any], tuple[bool, datetime | None]]] = {
+    "nothing-said": ({}, (False, None)),
+    "denied": ({"deceasedBoolean": False}, (False, None)),
+    "said": ({"deceasedBoolean": True}, (True, None)),
+    "with-an-instant": (
+        {"deceasedDateTime": "2026-01-05T10:00:00-05:00"},
+        (True, datetime(2026, 1, 5, 15, tzinfo=UTC)),
+    ),
+    "with-a-day": ({"deceasedDateTime": "2026-01-05"}, (True, datetime(2026, 1, 5, tzinfo=UTC))),
+    "with-a-month": ({"deceasedDateTime": "2026-01"}, (True, datetime(2026, 1, 1, tzinfo=UTC))),
+    "with-a-year": ({"deceasedDateTime": "2025"}, (True, datetime(2025, 1, 1, tzinfo=UTC))),
+}
+
+
+def test_a_death_however_it_is_told(staging: Staging) -> None:
+    staging.desk.fhir(ndjson(*(patient(case, **said) for case, (said, _) in DEATHS.items())))
+    rows = staging.build().bed.rows("select ehr_patient_id, is_deceased, deceased_at from staging.ehr_patient")
+    assert {row["ehr_patient_id"]: (row["is_deceased"], row["deceased_at"]) for row in rows} == {
+        case: expected for case, (_, expected) in DEATHS.items()
+    }
+
+
+def test_a_survivor_is_known_however_its_link_is_spelt(staging: Staging) -> None:
+    spelt = ["Patient/new", "Patient/new/_history/2", "https://ehr.example.org/fhir/Patient/new", "urn:uuid:new"]
+    links = [[{"other": {"reference": reference}, "type": "replaced-by"}] for reference in spelt]
+    retired = [patient(f"old{number}", link=link) for number, link in enumerate(links)]
+    staging.desk.fhir(ndjson(*retired, patient("new")))
+    rows = staging.build().bed.rows("select replaced_by from staging.ehr_patient order by ehr_patient_id")
+    assert [row["replaced_by"] for row in rows] == [None, "new", "new", "new", "new"]
+
+
+def inside(own_id: str, *identifiers: dict[str, Any], kind: str = "Patient") -> dict[str, Any]:
+    return {"contained": [{"resourceType": kind, "id": own_id, "identifier": list(identifiers)}]}
+
+
+OWNERS: dict[str, tuple[dict[str, Any], dict[str, Any], str | None]] = {
+    "conditional-its-system-masked": ({"reference": "Patient?identifier=urn%3Ahospital%7CMRN1"}, {}, "p1"),
+    "conditional-of-another-system": ({"reference": "Patient?identifier=urn:other|MRN1"}, {}, None),
+    "conditional-without-a-system": ({"reference": "Patient?identifier=MRN1"}, {}, "p1"),
+    "conditional-without-a-system-and-of-two": ({"reference": "Patient?identifier=SHARED"}, {}, None),
+    "logical": ({"identifier": {"system": "urn:hospital", "value": "MRN2"}}, {}, "p2"),
+    "contained-by-its-record-number": ({"reference": "#p"}, inside("p", number("X"), mrn("MRN2")), "p2"),
+    "contained-with-a-strangers-number": ({"reference": "#p"}, inside("p", mrn("MRN9")), None),
+    "contained-with-another-patients-id": ({"reference": "#p1"}, inside("p1"), None),
+    "nowhere": ({"display": "somebody"}, {}, None),
+}
+
+
+def test_whose_a_resource_is(staging: Staging) -> None:
+    shared = number("SHARED")
+    conditions = [
+        {"resourceType": "Condition", "id": case, "subject": subject, **more}
+        for case, (subject, more, _) in OWNERS.items()
+    ]
+    people = [patient(f"p{each}", identifier=[mrn(f"MRN{each}"), shared]) for each in (1, 2)]
+    staging.desk.fhir(ndjson(*people, *conditions))
+    rows = staging.build().bed.rows("select resource_id, ehr_patient_id from staging.ehr_resource")
+    assert {row["resource_id"]: row["ehr_patient_id"] for row in rows} == {
+        case: expected for case, (*_, expected) in OWNERS.items()
+    }
+
+
+PROVIDERS: dict[str, tuple[str, dict[str, Any]]] = {
+    "plain": ("Practitioner/d1", {}),
+    "by-a-version": ("Practitioner/d1/_history/3", {}),
+    "by-an-address": ("https://ehr.example.org/fhir/Practitioner/d1", {}),
+    "as-synthea-does-in-one-bundle": ("urn:uuid:d1", {}),
+    "by-a-role": ("PractitionerRole/r1", {}),
+    "conditional": (f"Practitioner?identifier={NPI}|1234567893", {}),
+    "contained": ("#doctor", inside("doctor", {"system": NPI, "value": "1234567893"}, kind="Practitioner")),
+}
+
+
+def test_a_provider_is_known_however_it_is_referred_to(staging: Staging) -> None:
+    held: list[dict[str, Any]] = [
+        {"resourceType": "Practitioner", "id": "d1", "identifier": [{"system": NPI, "value": "1234567893"}]},
+        {"resourceType": "PractitionerRole", "id": "r1", "practitioner": {"reference": "urn:uuid:d1"}},
+    ]
+    for case, (reference, more) in PROVIDERS.items():
+        treated_by = [{"individual": {"reference": reference}}]
+        held.append({"resourceType": "Encounter", "id": case, **VISIT, "participant": treated_by, **more})
+        held.append(patient(case, generalPractitioner=[{"reference": reference}], **more))
+    staging.desk.fhir(ndjson(*held))
+    visits = staging.build().bed.rows("select encounter_id, provider_npi from staging.ehr_encounter")
+    assert {row["encounter_id"]: row["provider_npi"] for row in visits} == dict.fromkeys(PROVIDERS, "1234567893")
+    patients = staging.bed.rows("select ehr_patient_id, pcp_npi from staging.ehr_patient")
+    assert {row["ehr_patient_id"]: row["pcp_npi"] for row in patients} == dict.fromkeys(PROVIDERS, "1234567893")
