@@ -19,13 +19,25 @@ from hygiene_pipeline.scorecard_records import (
     Detector,
     Measure,
     Night,
+    PhoneCost,
     QueueLine,
     Roi,
     Scorecard,
     StaleRate,
     wilson_interval,
 )
-from hygiene_pipeline.scorecard_words import METRIC, STALE, days, grade_word, hours, measure_value, money, share, target
+from hygiene_pipeline.scorecard_words import (
+    METRIC,
+    STALE,
+    days,
+    grade_word,
+    hours,
+    measure_value,
+    money,
+    month_cost,
+    share,
+    target,
+)
 
 _GRADE_STYLE = {"target": "green", "acceptable": "yellow", "poor": "red", "no_data": "dim"}
 
@@ -78,6 +90,7 @@ def _night(con: duckdb.DuckDBPyConnection, as_of: datetime, *, first: datetime, 
         "select wasted_per_month, annual_waste, hygiene_cost, net_annual_saving from metrics.roi where as_of = $as_of",
         as_of,
     )
+    phone_cost = _rows(con, _PHONE_COST, as_of) if _exists(con, "metrics.phone_cost") else []
     return Night(
         as_of=as_of,
         label=label,
@@ -88,6 +101,7 @@ def _night(con: duckdb.DuckDBPyConnection, as_of: datetime, *, first: datetime, 
         asking=Asking(**asked[0]) if asked else Asking(),
         roi=Roi(**roi[0]) if roi else None,
         queue=tuple(QueueLine(**row) for row in _rows(con, _QUEUE, as_of)),
+        phone_cost=PhoneCost(**phone_cost[0]) if phone_cost else PhoneCost(),
         activity=_activity(con, as_of),
     )
 
@@ -110,9 +124,9 @@ where as_of = $as_of
 order by list_position(['phone', 'insurance', 'care', 'referring_provider', 'any'], staleness_type)
 """
 _QUEUE = "select tier, assignee, open_issues, overdue from metrics.queue where as_of = $as_of order by tier, assignee"
-_LOOKUPS = """
-select count(*) as lookups, round(count(*) * (select lookup_price_usd from policy.phone), 2) as lookup_cost
-from staging.phone_lookup where checked_at <= $as_of
+_PHONE_COST = """
+select lookups, spent_usd, spent_in_month_usd, budget_usd, corrected_numbers, usd_per_corrected_number
+from metrics.phone_cost where as_of = $as_of
 """
 _MESSAGES = """
 select count(*) filter (where state = 'sent' and sent_at <= $as_of) as messages_sent,
@@ -125,19 +139,9 @@ select count(*) filter (where state = 'applied' and applied_at <= $as_of) as cha
 
 
 def _activity(con: duckdb.DuckDBPyConnection, as_of: datetime) -> Activity:
-    counted: dict[str, Any] = {
-        "lookups": 0,
-        "lookup_cost": 0.0,
-        "messages_sent": 0,
-        "messages_suppressed": 0,
-        "changes_applied": 0,
-    }
-    # A practice that neither looks up nor writes back has no such tables yet.
-    for table, query in (
-        ("staging.phone_lookup", _LOOKUPS),
-        ("sync.message", _MESSAGES),
-        ("sync.crm_change", _CHANGES),
-    ):
+    counted: dict[str, Any] = {"messages_sent": 0, "messages_suppressed": 0, "changes_applied": 0}
+    # A practice that never wrote back has no such tables yet.
+    for table, query in (("sync.message", _MESSAGES), ("sync.crm_change", _CHANGES)):
         if _exists(con, table):
             counted |= _rows(con, query, as_of)[0]
     return Activity(**counted)
@@ -238,7 +242,10 @@ def _savings(nights: Sequence[Night]) -> Table:
     table.add_row("hygiene in a year", *(money(each.hygiene_cost) for each in costs))
     table.add_row("that waste less hygiene", *(money(each.net_annual_saving) for each in costs))
     done = [night.activity for night in nights]
-    table.add_row("phone lookups so far", *(f"{each.lookups:,}  {money(each.lookup_cost)}" for each in done))
+    phones = [night.phone_cost for night in nights]
+    table.add_row("phone lookups so far", *(f"{each.lookups:,}  {money(each.spent_usd)}" for each in phones))
+    table.add_row("phone lookups this month", *(month_cost(each) for each in phones))
+    table.add_row("phone lookups for a corrected number", *(money(each.usd_per_corrected_number) for each in phones))
     table.add_row("messages sent so far", *(f"{each.messages_sent:,}" for each in done))
     table.add_row("messages held back so far", *(f"{each.messages_suppressed:,}" for each in done))
     table.add_row("corrections written to the CRM so far", *(f"{each.changes_applied:,}" for each in done))

@@ -65,11 +65,21 @@ class QueueLine:
 
 
 @dataclass(frozen=True, kw_only=True)
+class PhoneCost:
+    """What phone lookups cost up to a night, US dollars: so far, this month of this budget, a corrected number."""
+
+    lookups: int = 0
+    spent_usd: float = 0.0
+    spent_in_month_usd: float = 0.0
+    budget_usd: float | None = None
+    corrected_numbers: int = 0
+    usd_per_corrected_number: float | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
 class Activity:
     """What was done from the beginning up to a night."""
 
-    lookups: int
-    lookup_cost: float
     messages_sent: int
     messages_suppressed: int
     changes_applied: int
@@ -88,6 +98,7 @@ class Night:
     asking: Asking
     roi: Roi | None
     queue: tuple[QueueLine, ...]
+    phone_cost: PhoneCost
     activity: Activity
 
 

@@ -3,7 +3,7 @@
 from math import isinf
 from typing import Final
 
-from hygiene_pipeline.scorecard_records import Measure
+from hygiene_pipeline.scorecard_records import Measure, PhoneCost
 
 METRIC: Final = {
     "contact_validity_rate": "contact validity",
@@ -45,6 +45,12 @@ def money(value: float | None) -> str:
         return NOTHING
     sign = "-" if value < 0 else ""
     return f"{sign}${abs(value):,.2f}".removesuffix(".00")
+
+
+def month_cost(cost: PhoneCost) -> str:
+    """What a month's lookups cost, and of what budget if there is one."""
+    limit = f" of {money(cost.budget_usd)}" if cost.budget_usd is not None else ""
+    return f"{money(cost.spent_in_month_usd)}{limit}"
 
 
 def grade_word(grade: str) -> str:

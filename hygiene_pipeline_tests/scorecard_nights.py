@@ -46,6 +46,8 @@ MEASURED = {
     " median_answer_age_days double",
     "metrics.roi": "as_of timestamptz, wasted_per_month double, annual_waste double, hygiene_cost double,"
     " net_annual_saving double",
+    "metrics.phone_cost": "as_of timestamptz, lookups bigint, spent_usd double, spent_in_month_usd double,"
+    " budget_usd double, corrected_numbers bigint, usd_per_corrected_number double",
     "metrics.queue": "as_of timestamptz, tier integer, assignee varchar, open_issues bigint, overdue bigint",
 }
 
@@ -75,9 +77,12 @@ def measured_bed() -> Bed:
 
 
 def lay_activity(bed: Bed) -> None:
-    """Two lookups, messages and corrections on each side of the second night."""
+    """Messages and corrections on each side of the second night, and what lookups cost up to it and after."""
     at = [FIRST + timedelta(days=day) for day in (1, 40)]
-    bed.table("staging.phone_lookup", [{"phone": "+16172530001", "checked_at": each} for each in at * 100])
+    spent = [(NIGHTS[1], 100, 1.5, 1.5, None, 0, None), (NIGHTS[2], 200, 3.0, 1.25, 25.0, 40, 0.075)]
+    columns = ("as_of", "lookups", "spent_usd", "spent_in_month_usd", "budget_usd", "corrected_numbers")
+    keys = (*columns, "usd_per_corrected_number")
+    bed.add("metrics.phone_cost", [dict(zip(keys, row, strict=True)) for row in spent])
     sent = [{"state": "sent", "sent_at": each, "planned_at": each} for each in at]
     bed.table("sync.message", [*sent, {"state": "suppressed", "planned_at": at[0]}, {"state": "planned"}])
     applied = [{"state": "applied", "applied_at": each} for each in at]

@@ -49,7 +49,7 @@ ASSETS = {
         phone_validation_plan queue referral_review referring_provider_evidence suppressed_outreach
     """,
     "sync": "crm_change eligibility_checks_due message phone_lookup_call phone_lookup_run",
-    "metrics": "benchmark coverage_of_asking queue roi stale_rate sync_lag",
+    "metrics": "benchmark coverage_of_asking phone_cost phone_spend queue roi stale_rate sync_lag",
     "published": "analyst care_coordinator data_steward",
     "reports": "scorecard",
 }
@@ -182,7 +182,7 @@ def test_the_checks_that_warn(graph) -> None:
 
 def test_how_many_checks_each_layer_has(graph) -> None:
     counts = Counter(graph.get(key.asset_key).group_name for key in graph.asset_check_keys)
-    assert counts == {"raw": 5, "staging": 38, "identity": 5, "reconciled": 12, "hygiene": 20, "metrics": 6}
+    assert counts == {"raw": 5, "staging": 38, "identity": 5, "reconciled": 12, "hygiene": 20, "metrics": 8}
 
 
 def test_every_check_says_what_it_looks_at(graph) -> None:

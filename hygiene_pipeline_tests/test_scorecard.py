@@ -61,8 +61,10 @@ def test_a_night_carries_what_was_measured(card: Scorecard) -> None:
 
 def test_what_was_done_is_counted_up_to_each_night(card: Scorecard) -> None:
     done = [night.activity for night in card.nights]
-    assert [each.lookups for each in done] == [0, 100, 200]
-    assert [each.lookup_cost for each in done] == [0, 1.5, 3.0]
+    costs = [night.phone_cost for night in card.nights]
+    assert [each.lookups for each in costs] == [0, 100, 200]
+    assert [each.spent_usd for each in costs] == [0, 1.5, 3.0]
+    assert [each.usd_per_corrected_number for each in costs] == [None, None, 0.075]
     assert [each.messages_sent for each in done] == [0, 1, 2]
     assert [each.messages_suppressed for each in done] == [0, 1, 1]
     assert [each.changes_applied for each in done] == [0, 1, 2]
@@ -70,7 +72,7 @@ def test_what_was_done_is_counted_up_to_each_night(card: Scorecard) -> None:
 
 def test_a_practice_that_never_wrote_or_asked_has_done_nothing() -> None:
     (night, *_) = read_scorecard(measured_bed().con).nights
-    assert (night.activity.lookups, night.activity.messages_sent, night.activity.changes_applied) == (0, 0, 0)
+    assert (night.phone_cost.lookups, night.activity.messages_sent, night.activity.changes_applied) == (0, 0, 0)
 
 
 LINES = {
@@ -83,7 +85,9 @@ LINES = {
     "active contacts": "active contacts 3,200 3,200 3,200",
     "outreach wasted in a year": "outreach wasted in a year $7,526.40 - $1,612.80",
     "that waste": "that waste less hygiene $3,326.40 - -$2,587.20",
-    "phone lookups": "phone lookups so far 0 $0 100 $1.50 200 $3",
+    "phone lookups so far": "phone lookups so far 0 $0 100 $1.50 200 $3",
+    "phone lookups this month": "phone lookups this month $0 $1.50 $1.25 of $25",
+    "phone lookups for": "phone lookups for a corrected number - - $0.07",
     "billing-1": "billing-1 0 7 (7) 0 0 7 (7)",
     "all": "all 4 (1) 7 (7) 1,200 0 1,211 (8)",
     "phone   9": "phone 95.0 % 88.8 % to 97.8 % 95.0 % 88.8 % to 97.8 % 82.6 % 0",
