@@ -4,9 +4,9 @@
     python benchmarks/event_latency.py --patients 3200 --repeat 3
 
 A practice is simulated in a temporary folder and its first night is run. Then webserver, daemon and `hygiene listen`
-are started as a practice runs them, with the shipped settings. A discharge is dropped into landing as a file, another is
-sent over MLLP, and a thousand are dropped at once; each time the clock stops when the CRM shows the status. Printed:
-seconds in all, waiting for the sensor's tick, and ours, which is the rest.
+are started as a practice runs them, with the shipped settings. A discharge is dropped into landing as a file, another
+is sent over MLLP, and a thousand are dropped at once; each time the clock stops when the CRM shows the status.
+Printed: seconds in all, waiting for the sensor's tick, and ours, which is the rest.
 """
 
 import argparse
