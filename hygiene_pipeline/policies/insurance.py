@@ -13,11 +13,12 @@ Table = tuple[str, list[Sequence[object]]]
 
 
 class PlanYear(Strict):
-    """The day on which plans change, and for how many days after it older answers are renewed."""
+    """The day on which plans change, for how many days after it older answers are renewed, and whether they count."""
 
     month: Annotated[int, Field(ge=1, le=12)]
     day: Annotated[int, Field(ge=1, le=31)]
     for_days: PositiveInt
+    ends_answers: bool
 
     @model_validator(mode="after")
     def _is_a_day_of_every_year(self) -> Self:
@@ -28,6 +29,10 @@ class PlanYear(Strict):
         """The latest of these days up to `on`."""
         this_year = date(on.year, self.month, self.day)
         return this_year if this_year <= on else date(on.year - 1, self.month, self.day)
+
+    def counted_days(self, answer_valid_days: int, on: date) -> int:
+        """How many days back an answer counts on a day."""
+        return min(answer_valid_days, (on - self.began_on(on)).days) if self.ends_answers else answer_valid_days
 
 
 class RecheckPolicy(Strict):
@@ -66,7 +71,10 @@ def insurance_tables(insurance: InsurancePolicy, *, on: date) -> dict[str, Table
     """Columns and rows of the tables that SQL joins, on a local day."""
     recheck = insurance.recheck
     return {
-        "insurance": ("answer_valid_days integer", [(insurance.answer_valid_days,)]),
+        "insurance": (
+            "answer_valid_days integer",
+            [(recheck.plan_year.counted_days(insurance.answer_valid_days, on),)],
+        ),
         "recheck": (
             "ahead_days integer, before_visit_days integer, visit_answer_days integer,"
             " plan_year_began_on date, plan_year_days integer, max_retries integer, daily_limit integer",

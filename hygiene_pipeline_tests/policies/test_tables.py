@@ -311,9 +311,22 @@ def test_a_run_that_is_rolled_back_was_never_there(con: duckdb.DuckDBPyConnectio
     ],
 )
 def test_a_plan_year_may_begin_on_any_day(on: date, began_on: date) -> None:
-    assert PlanYear(month=7, day=1, for_days=60).began_on(on) == began_on
+    assert PlanYear(month=7, day=1, for_days=60, ends_answers=False).began_on(on) == began_on
+
+
+@pytest.mark.parametrize(
+    ("on", "ends_answers", "days"),
+    [
+        pytest.param(date(2026, 1, 1), True, 0, id="on New Year's Day only what was answered that day"),
+        pytest.param(date(2026, 3, 1), True, 59, id="later what was answered since"),
+        pytest.param(date(2026, 6, 1), True, 90, id="in summer what is within the limit"),
+        pytest.param(date(2026, 1, 1), False, 90, id="where plans are not known to change what is within the limit"),
+    ],
+)
+def test_an_answer_may_end_with_the_plan_year(on: date, ends_answers: bool, days: int) -> None:
+    assert PlanYear(month=1, day=1, for_days=60, ends_answers=ends_answers).counted_days(90, on) == days
 
 
 def test_a_plan_year_begins_on_a_day_of_every_year() -> None:
     with pytest.raises(ValidationError, match="day is out of range"):
-        PlanYear(month=2, day=29, for_days=60)
+        PlanYear(month=2, day=29, for_days=60, ends_answers=False)
