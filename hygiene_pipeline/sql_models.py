@@ -120,14 +120,45 @@ def load_models(root: Path) -> dict[str, Model]:
 
 
 def topological(models: Mapping[str, Model], names: Collection[str] | None = None) -> list[str]:
-    """`names` (all by default), each after what it reads, directly or through others; ties in order of name."""
-    graph = {name: [read for read in model.dependencies if read in models] for name, model in sorted(models.items())}
+    """`names` (all by default), each after what it follows, directly or through others; ties in order of name."""
+    graph = followed(models)
+    # Named first, in order, since the sorter keeps the order in which it met a name.
+    sorter = TopologicalSorter[str](dict.fromkeys(graph, ()))
+    for name, follows in graph.items():
+        sorter.add(name, *follows)
     try:
-        ordered = list(TopologicalSorter(graph).static_order())
+        ordered = list(sorter.static_order())
     except CycleError as error:
         circle = " -> ".join(reversed(error.args[1]))
         raise ContractError(f"models read each other in a circle: {circle}") from None
     return [name for name in ordered if names is None or name in names]
+
+
+def followed(models: Mapping[str, Model]) -> dict[str, list[str]]:
+    """The models that each is to be built after: those it reads, and those its tests look into.
+
+    Without the latter the first night would find them missing, and every other one compare with yesterday's. One that
+    reads the model itself cannot come before it.
+    """
+    graph = {name: [read for read in model.dependencies if read in models] for name, model in sorted(models.items())}
+    for name, follows in graph.items():
+        for looked_into in models[name].tested_against:
+            if looked_into in graph and not _leads_to(graph, looked_into, name):
+                follows.append(looked_into)
+    return graph
+
+
+def _leads_to(graph: Mapping[str, Collection[str]], start: str, end: str) -> bool:
+    """Whether `end` is `start`, or among what it follows."""
+    seen, open_ends = set[str](), [start]
+    while open_ends:
+        name = open_ends.pop()
+        if name == end:
+            return True
+        if name not in seen:
+            seen.add(name)
+            open_ends.extend(graph[name])
+    return False
 
 
 def external_dependencies(models: Mapping[str, Model]) -> tuple[str, ...]:

@@ -185,6 +185,31 @@ def test_the_order_holds_through_models_that_were_not_asked_for(tmp_path: Path) 
     assert external_dependencies(models) == ("policy.clock", "raw.z")
 
 
+LOOKS_INTO = """description: x
+columns:
+  - name: x
+    data_tests: [{{relationships: {{arguments: {{to: {to}, field: x}}}}}}]"""
+
+
+@pytest.mark.parametrize(
+    ("reads", "looks_into", "order"),
+    [
+        pytest.param({}, {"a": "z"}, ["m", "z", "a"], id="after what its test looks into"),
+        pytest.param({}, {"a": "m", "m": "z"}, ["z", "m", "a"], id="and what that one's looks into"),
+        pytest.param({"z": "a"}, {"a": "z"}, ["a", "m", "z"], id="unless that one reads it"),
+        pytest.param({"z": "m", "m": "a"}, {"a": "z"}, ["a", "m", "z"], id="even through another"),
+        pytest.param({}, {"a": "z", "z": "a"}, ["m", "z", "a"], id="or looks into it as well"),
+        pytest.param({}, {"a": "a"}, ["a", "m", "z"], id="and never after itself"),
+    ],
+)
+def test_a_model_follows_what_its_tests_look_into(tmp_path: Path, reads, looks_into, order) -> None:
+    for name in ("a", "m", "z"):
+        contract = LOOKS_INTO.format(to=f"hygiene.{looks_into[name]}") if name in looks_into else ""
+        source = f"hygiene.{reads[name]}" if name in reads else "raw.r"
+        write_model(tmp_path, f"hygiene.{name}", f"select x from {source}", contract)
+    assert topological(load_models(tmp_path)) == [f"hygiene.{name}" for name in order]
+
+
 def test_the_code_version_is_the_sql_and_nothing_else(tmp_path: Path) -> None:
     first = one_model(tmp_path, "hygiene.m", "select 1 as a")
     described = one_model(tmp_path, "hygiene.m", "select 1 as a", "description: Other words.")

@@ -17,7 +17,7 @@ from hygiene_pipeline.model_build import Built, build_model
 from hygiene_pipeline.model_tests import TestResult
 from hygiene_pipeline.night import Night
 from hygiene_pipeline.progress import tell
-from hygiene_pipeline.sql_models import Model, ModelTest, topological
+from hygiene_pipeline.sql_models import Model, ModelTest, followed, topological
 
 _POLICY = dg.AssetKey(["policy", "tables"])
 
@@ -33,11 +33,11 @@ def _check_name(test: ModelTest) -> str:
     return engine if test.blocking else f"{engine}_warnings"
 
 
-def _spec(model: Model) -> dg.AssetSpec:
+def _spec(model: Model, follows: Sequence[str]) -> dg.AssetSpec:
     columns = [dg.TableColumn(column.name, description=column.description) for column in model.columns]
     return dg.AssetSpec(
         _key(model.name),
-        deps=sorted({_key(table) for table in model.dependencies} | {_POLICY}),
+        deps=sorted({_key(table) for table in (*model.dependencies, *follows)} | {_POLICY}),
         description=f"{model.description}\n\n```sql\n{model.sql.strip()}\n```",
         group_name=model.layer,
         kinds={"duckdb", "sql"},
@@ -62,10 +62,11 @@ def _checks(model: Model) -> list[dg.AssetCheckSpec]:
 
 def _layer(layer: str, models: dict[str, Model]) -> dg.AssetsDefinition:
     own = {name: model for name, model in models.items() if model.layer == layer}
+    follows = followed(models)
 
     @dg.multi_asset(
         name=layer,
-        specs=[_spec(model) for model in own.values()],
+        specs=[_spec(model, follows[name]) for name, model in own.items()],
         check_specs=[check for model in own.values() for check in _checks(model)],
         partitions_def=practices,
         can_subset=True,
