@@ -15,6 +15,7 @@ from hygiene_pipeline.practice import Practice, load_practice
 from hygiene_pipeline.privacy.agreements import require_agreement, vendors_of
 from hygiene_pipeline.privacy.keys import WAREHOUSE, environment_name, find_key
 from hygiene_pipeline.privacy.roles import load_roles
+from hygiene_pipeline.sync.lookup_findings import lookup_findings
 from hygiene_pipeline.sync.message_findings import message_findings
 from hygiene_pipeline.warehouse import open_warehouse
 
@@ -117,6 +118,7 @@ def _vendors(folders: Folders, practice: Practice, *, at: datetime) -> Iterator[
     """What each vendor's part of the pipeline says of it: secrets and connections, nothing that costs anything."""
     for findings in (smart_bulk_findings, tebra_findings, message_findings):
         yield from findings(practice, folders.keys, at=at)
+    yield from lookup_findings(practice, folders, at=at)
 
 
 def _people(folders: Folders, practice: Practice) -> Iterator[Finding]:

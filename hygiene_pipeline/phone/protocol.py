@@ -125,5 +125,12 @@ class PhoneLookup(ABC):
         """
 
     @abstractmethod
+    def examine(self, phone: str) -> str:
+        """Try the credentials as far as that costs nothing, with a number that is nobody's secret; says what it found.
+
+        Raises what `ask` raises.
+        """
+
+    @abstractmethod
     def close(self) -> None:
         """Give the connections back."""
