@@ -20,6 +20,7 @@ from hygiene_pipeline.definitions import defs
 ROOT = Path(__file__).resolve().parent.parent
 ASSETS = {
     "policy": "tables",
+    "landing": "ehr_export pm_lists",
     "raw": """
         crm_contacts crm_interactions
         ehr_event fhir_appointment fhir_bundle fhir_care_plan fhir_condition fhir_consent fhir_coverage fhir_encounter

@@ -13,6 +13,8 @@ EVENT_SOURCES = {
 _ALSO_FED = {"ehr_events": [f"raw/{table.name}" for table in SOURCES["ehr"] if table.place == "ehr"]}
 # Lookups are paid for by the night alone; every other run takes the answers that are there.
 _PAID = dg.AssetSelection.assets("hygiene/phone_validation_plan", "sync/phone_lookup_call")
+# Neither are vendors asked for exports and lists by any other run; it takes what lies in the landing folder.
+_FETCHED = dg.AssetSelection.groups("landing")
 _WRITTEN = dg.AssetSelection.assets("sync/crm_change", "sync/message")
 # What a payer's answer changes beside the CRM: who is asked next, and to whom nothing is sent about coverage.
 _ASKED = dg.AssetSelection.assets(
@@ -62,7 +64,7 @@ bare_night = dg.define_asset_job(
 referring_providers = dg.define_asset_job(
     "referring_providers",
     selection=dg.AssetSelection.assets("policy/tables")
-    | (dg.AssetSelection.assets("hygiene/referral_review", "hygiene/audit_sample").upstream() - _PAID),
+    | (dg.AssetSelection.assets("hygiene/referral_review", "hygiene/audit_sample").upstream() - _PAID - _FETCHED),
     description="Check referring providers against the network, and draw a sample for a person to audit.",
 )
 scorecard = dg.define_asset_job(

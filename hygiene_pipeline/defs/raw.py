@@ -1,24 +1,24 @@
 """The raw layer: what the source systems dropped, one asset a table; what could not be used is quarantined."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import UTC, datetime
 
 import dagster as dg
 
 from hygiene_pipeline.defs.partitions import OWNERS, WAREHOUSE_POOL, practices
 from hygiene_pipeline.defs.resources import Deployment
 from hygiene_pipeline.failures import NightStoppedError
-from hygiene_pipeline.folders import Folders
 from hygiene_pipeline.landing.crm_extract import extract_contacts
-from hygiene_pipeline.landing.fetch import EHR, Fetched, fetch, is_asked
+from hygiene_pipeline.landing.fetch import EHR
+from hygiene_pipeline.landing.fetch_pm import FETCHED
 from hygiene_pipeline.landing.sources import SOURCES, RawTable
-from hygiene_pipeline.landing.take import Taken, has_taken, is_replay, take
+from hygiene_pipeline.landing.take import Taken, is_replay, take
 from hygiene_pipeline.landing.volume import Volume, judge
 from hygiene_pipeline.night import Night
-from hygiene_pipeline.practice import load_practice
 from hygiene_pipeline.progress import tell
 
 _CHECK = "brought_enough"
+# Which asset asks a vendor for the files of a place, where a vendor is asked.
+_FETCHED_BY = {EHR: "ehr_export", **dict.fromkeys(FETCHED, "pm_lists")}
 
 
 def _asset(source: str, tables: Sequence[RawTable]) -> dg.AssetsDefinition:
@@ -29,7 +29,7 @@ def _asset(source: str, tables: Sequence[RawTable]) -> dg.AssetsDefinition:
         specs=[
             dg.AssetSpec(
                 ["raw", table.name],
-                deps=[dg.AssetKey(["policy", "tables"])],
+                deps=_upstream(table),
                 group_name="raw",
                 description=table.description,
                 kinds={"duckdb", table.kind},
@@ -57,12 +57,11 @@ def _asset(source: str, tables: Sequence[RawTable]) -> dg.AssetsDefinition:
     ) -> Iterator[dg.MaterializeResult[None] | dg.AssetCheckResult]:
         tell(f"taking what the {source.upper()} brought")
         chosen = [table for table in tables if dg.AssetKey(["raw", table.name]) in context.selected_asset_keys]
-        fetched = _fetch(deployment, context.partition_key, chosen)
         with deployment.night(context.partition_key) as night:
             taken = _take(night, deployment, chosen)
             volumes = _judge(night, taken)
             for table in chosen:
-                yield _result(night, table, taken.get(table.place), fetched)
+                yield _result(night, table, taken.get(table.place))
         for table in chosen:
             if dg.AssetCheckKey(dg.AssetKey(["raw", table.name]), _CHECK) in context.selected_asset_check_keys:
                 volume = volumes.pop(table.place, None)
@@ -75,26 +74,11 @@ def _asset(source: str, tables: Sequence[RawTable]) -> dg.AssetsDefinition:
     return source_asset
 
 
-def _fetch(deployment: Deployment, practice_id: str, tables: Sequence[RawTable]) -> Fetched:
-    """Ask the vendors behind these tables, if any; a vendor may take its time, so the warehouse is closed meanwhile."""
-    folders, places = Folders(), {table.place for table in tables}
-    practice = load_practice(folders.practices, practice_id)
-    if not is_asked(practice, places):
-        return {}
-    with deployment.night(practice_id) as night:
-        as_of = night.clock.as_of
-        if is_replay(night.warehouse, as_of):
-            return {}
-        is_first_export = not has_taken(night.warehouse, EHR)
-    return fetch(
-        practice,
-        folders.of(practice_id),
-        folders.keys,
-        places,
-        as_of=as_of,
-        is_first_export=is_first_export,
-        clock=lambda: datetime.now(UTC),
-    )
+def _upstream(table: RawTable) -> list[dg.AssetKey]:
+    keys = [dg.AssetKey(["policy", "tables"])]
+    if table.place in _FETCHED_BY:
+        keys.append(dg.AssetKey(["landing", _FETCHED_BY[table.place]]))
+    return keys
 
 
 def _take(night: Night, deployment: Deployment, tables: Sequence[RawTable]) -> dict[str, Taken]:
@@ -126,7 +110,7 @@ def _judge(night: Night, taken: Mapping[str, Taken]) -> dict[str, Volume]:
     return {volume.place: volume for volume in volumes}
 
 
-def _result(night: Night, table: RawTable, taken: Taken | None, fetched: Fetched) -> dg.MaterializeResult[None]:
+def _result(night: Night, table: RawTable, taken: Taken | None) -> dg.MaterializeResult[None]:
     columns = night.warehouse.rows(f"describe raw.{table.name}")
     metadata: dict[str, int | str | dg.TableSchema] = {
         "dagster/row_count": int(str(night.warehouse.value(f"select count(*) from raw.{table.name}"))),
@@ -135,8 +119,6 @@ def _result(night: Night, table: RawTable, taken: Taken | None, fetched: Fetched
             [dg.TableColumn(str(name), type=str(kind)) for name, kind, *_ in columns]
         ),
     }
-    if table.judged:
-        metadata |= fetched.get(table.place, {})
     if taken is not None:
         metadata |= {"new_files": taken.files, "new_rows": taken.loaded.rows, "quarantined": taken.loaded.quarantined}
     return dg.MaterializeResult(asset_key=["raw", table.name], metadata=metadata)

@@ -6,12 +6,16 @@ Of a night only its beginning is run, since what follows does not know how the f
 import json
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import dagster as dg
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
+from hygiene_pipeline.definitions import defs
+from hygiene_pipeline.defs import jobs
+from hygiene_pipeline.defs.landing import ehr_export
 from hygiene_pipeline.defs.policy import policy_tables
 from hygiene_pipeline.defs.raw import raw_ehr
 from hygiene_pipeline.defs.resources import Deployment
@@ -80,16 +84,13 @@ def use(bed: TinyPractice, server: BulkServer, *, minutes: float = 1, baa: bool 
     path.write_text(path.read_text() + (settings if baa else settings.partition("baa:")[0]))
 
 
-def night(bed: TinyPractice, as_of: str, *tables: str) -> str:
-    """Take what the EHR brought into these tables, or into all; what each failed step says."""
+def night(bed: TinyPractice, as_of: str) -> str:
+    """Fetch and take what the EHR has; what each failed step says."""
     with bed.environment():
         result = dg.materialize(
-            [policy_tables, raw_ehr],
+            [policy_tables, ehr_export, raw_ehr],
             partition_key=PRACTICE,
             resources={"deployment": Deployment(as_of=as_of, settle_seconds=0)},
-            selection=dg.AssetSelection.assets("policy/tables", *(f"raw/{table}" for table in tables))
-            if tables
-            else None,
             raise_on_error=False,
         )
     found = []
@@ -118,9 +119,22 @@ def test_an_export_becomes_rows_once_and_the_next_night_asks_for_changes(bed: Ti
     assert len(server.of("kickoff")) == 2, "a past night replayed"
 
 
-def test_a_run_for_an_event_asks_the_server_for_nothing(bed: TinyPractice, server: BulkServer) -> None:
-    assert night(bed, FIRST, "ehr_event") == ""
-    assert server.asked == []
+@pytest.mark.parametrize(
+    ("job", "asked"),
+    [
+        (jobs.nightly, {"landing/ehr_export", "landing/pm_lists"}),
+        (jobs.bare_night, {"landing/ehr_export", "landing/pm_lists"}),
+        (jobs.ehr_event, set()),
+        (jobs.eligibility_event, set()),
+        (jobs.reply_event, set()),
+        (jobs.referring_providers, set()),
+        (jobs.scorecard, set()),
+    ],
+    ids=lambda value: getattr(value, "name", ""),
+)
+def test_only_a_night_asks_vendors(job: Any, asked: set[str]) -> None:
+    chosen = job.selection.resolve(defs().resolve_asset_graph())
+    assert {key.to_user_string() for key in chosen if key.path[0] == "landing"} == asked
 
 
 def test_a_server_that_is_not_ready_does_not_hold_up_the_night(bed: TinyPractice, server: BulkServer) -> None:
