@@ -22,6 +22,7 @@ from hygiene_pipeline.sync import message_ledger
 from hygiene_pipeline.sync.calling_hours import next_opening
 from hygiene_pipeline.sync.messages import is_replay
 from hygiene_pipeline.sync.templates import Template, render
+from hygiene_pipeline.sync.unread_replies import UnreadReplies
 
 # A vendor that takes none of so many in a row is asked no more in this pass.
 _MOST_FAILURES_IN_A_ROW = 5
@@ -73,8 +74,9 @@ class Pass:
 def send_messages(con: duckdb.DuckDBPyConnection, channels: Mapping[str, Channel], this: Pass) -> Counter[str]:
     """Hand over what this pass planned for each vendor; how many ended in which state.
 
-    What is not handed over (out of hours, a vendor that is busy or away) stays planned, and the next pass plans it
-    anew. Raises, after every channel had its turn, ChannelRefusedError or ChannelDownError of the first that failed.
+    What is not handed over (out of hours, a reply not read yet, a vendor that is busy or away) stays planned, and the
+    next pass plans it anew. Raises, after every channel had its turn, ChannelRefusedError or ChannelDownError of the
+    first that failed.
     """
     ended: Counter[str] = Counter()
     failures: list[HygieneError] = []
@@ -93,11 +95,12 @@ def send_messages(con: duckdb.DuckDBPyConnection, channels: Mapping[str, Channel
 
 
 def _hand_over(con: duckdb.DuckDBPyConnection, name: str, channel: Channel, this: Pass) -> Iterator[Verdict]:
-    """One message after another, while it is the hour for it and the vendor takes them."""
+    """One message after another, while it is the hour for it, no reply waits to be read and the vendor takes them."""
     in_a_row = 0
     waiting = _messages(con, message_ledger.TO_SEND, as_of=this.as_of, channel=name)
+    unread = UnreadReplies(con, this.landing)
     for planned in waiting:
-        if not this.may_write_to_people():
+        if not this.may_write_to_people() or unread.are_there():
             return
         verdict = _send(con, channel, planned, this)
         yield verdict

@@ -1,7 +1,7 @@
 """A mail server on this machine that takes mail, or answers as it is told to."""
 
 import ssl
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from email import message_from_bytes, policy
@@ -29,6 +29,7 @@ class MailServer:
         self.recipients: list[str] = []
         self.answers: dict[str, list[str]] = {}
         self.sessions = 0
+        self.when_taken: Callable[[], None] = lambda: None
 
     def answer(self, command: str, *answers: str) -> None:
         """Give these answers to the next commands of this name."""
@@ -69,6 +70,7 @@ class MailServer:
         if answer.startswith("250") or answer == BREAK_OFF:
             self.taken.append(message_from_bytes(envelope.original_content or b"", policy=policy.default))
             self.recipients += envelope.rcpt_tos
+            self.when_taken()
         if answer == BREAK_OFF:
             server.transport.abort()
         return answer

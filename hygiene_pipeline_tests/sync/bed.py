@@ -6,6 +6,7 @@ from typing import Any
 
 import duckdb
 
+from hygiene_pipeline.landing import ledger
 from hygiene_pipeline.sync.tables import create_tables
 
 AS_OF = datetime(2026, 3, 2, 15, 0, tzinfo=UTC)
@@ -40,7 +41,7 @@ FIELDS = [
 
 TABLES = """
 create schema staging; create schema identity; create schema reconciled; create schema hygiene; create schema sync;
-create schema policy;
+create schema policy; create schema raw; create schema quarantine;
 create table staging.crm_contact (
     contact_id varchar, mrn varchar, first_name varchar, last_name varchar, name_key varchar, birth_date date,
     sex varchar, phone_raw varchar, phone varchar, phone_reason varchar, phone_digits varchar,
@@ -117,6 +118,7 @@ FILLED = [
     "hygiene.finding",
     "sync.crm_change",
     "sync.message",
+    "raw.landing_file",
 ]
 
 CONTACT: Mapping[str, Any] = {
@@ -182,6 +184,7 @@ class Bed:
         self.con.execute("set threads = 1")
         self.con.execute(TABLES)
         create_tables(self.con)
+        ledger.create_tables(self.con)
         self.policy("auto")
         self.insert("policy.reengagement", max_tries=3, wait_days=7, quiet_from_hour=20, quiet_to_hour=9)
         self.insert(

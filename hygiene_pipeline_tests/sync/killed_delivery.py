@@ -1,8 +1,8 @@
 """One pass over a vendor in a process of its own, which kills itself as `kill -9` would at a chosen point.
 
 Run as `python -m hygiene_pipeline_tests.sync.killed_delivery FOLDER POINT email PORT` or `… sms URL`: POINT is `never`,
-or `<place>:<n>` with a place of `statement` (after the n-th of the ledger) or `sent` (the vendor has the n-th message,
-the ledger does not know it yet).
+or `<place>:<n>` with a place of `intended` (the ledger says that the n-th message is being sent, the vendor has not got
+it) or `sent` (the vendor has it, the ledger does not know yet).
 """
 
 import sys
@@ -14,6 +14,7 @@ import duckdb
 from hygiene_pipeline.message.protocol import Channel, Message, Receipt
 from hygiene_pipeline.message.smtp import SmtpChannel, SmtpServer
 from hygiene_pipeline.message.twilio_sms import TwilioAccount, TwilioSmsChannel
+from hygiene_pipeline.sync import message_ledger
 from hygiene_pipeline.sync.delivery import Pass, send_messages
 from hygiene_pipeline.sync.messages import plan_messages
 from hygiene_pipeline_tests.message.twilio_server import ACCOUNT, OFFICE, SECRET
@@ -23,7 +24,7 @@ from hygiene_pipeline_tests.sync.practices import RIVERSIDE
 
 
 class MortalConnection:
-    """A DuckDB connection with a countdown after each statement."""
+    """A DuckDB connection with a countdown after each message that is about to be sent."""
 
     def __init__(self, con: duckdb.DuckDBPyConnection, countdown: Countdown) -> None:
         self._con = con
@@ -31,7 +32,8 @@ class MortalConnection:
 
     def execute(self, *args: Any) -> duckdb.DuckDBPyConnection:
         answer = self._con.execute(*args)
-        self._countdown.passed("statement")
+        if args[0] == message_ledger.BEGIN:
+            self._countdown.passed("intended")
         return answer
 
 
