@@ -75,10 +75,58 @@ def test_a_merge_names_the_retired_number() -> None:
     assert (event.mrn, event.retired_mrn) == ("MRN1", "OLD9")
 
 
-def test_an_appointment_message_tells_the_time_of_the_visit() -> None:
-    sch = "SCH|P1|F1" + "|" * 9 + "^^^20260201090000"
-    event = one(message("SIU^S12", EVN="", PV1="", SCH=sch))
+def test_a_merge_message_may_hold_several_patients() -> None:
+    pairs = "PID|1||A^^^H^MR\rMRG|B^^^H^MR\rPID|2||C^^^H^MR\rPD1|\rMRG|D^^^H^MR\rPV1|1|N"
+    file = parse(message("ADT^A40", PID=pairs, PV1="").encode(), timezone=ZONE)
+    assert [(event.mrn, event.retired_mrn) for event in file.events] == [("A", "B"), ("C", "D")]
+    assert len({event.event_id for event in file.events}) == 2
+
+
+def test_a_merge_message_with_one_broken_patient_is_set_aside_whole() -> None:
+    pairs = "PID|1||A^^^H^MR\rMRG|B^^^H^MR\rPID|2||C^^^H^MR"
+    file = parse(message("ADT^A40", PID=pairs, PV1="").encode(), timezone=ZONE)
+    assert (file.events, [bad.field for bad in file.bad]) == ([], ["MRG"])
+
+
+def test_an_unlink_names_both_patients() -> None:
+    event = one(message("ADT^A37", PID="PID|1||A^^^H^MR\rPID|2||B^^^H^MR", PV1=""))
+    assert (event.mrn, event.retired_mrn) == ("A", "B")
+
+
+def test_the_same_control_id_with_another_content_is_another_event() -> None:
+    assert one(message()).event_id != one(message(PID="PID|1||MRN2^^^HOSP^MR")).event_id
+
+
+@pytest.mark.parametrize("kind", ["ORU^R01", "MFN^M02", "SIU^S23"])
+def test_a_message_about_no_patient_is_no_event_and_no_fault(kind: str) -> None:
+    file = parse(message(kind, PID="", PV1="", EVN="").encode(), timezone=ZONE)
+    assert (file.events, file.bad) == ([], [])
+
+
+def test_what_one_frame_holds_is_no_part_of_the_next() -> None:
+    framed = "".join(f"\x0b{text}\x1c\r" for text in (message(control="M1"), "what is this", message(control="M2")))
+    file = parse(framed.encode(), timezone=ZONE)
+    assert [event.evidence_ref for event in file.events] == ["ADT^A03/M1", "ADT^A03/M2"]
+    assert [(bad.source_line, bad.reason) for bad in file.bad] == [(6, "not_hl7")]
+
+
+@pytest.mark.parametrize(
+    "segments",
+    [
+        pytest.param({"SCH": "SCH|P1|F1" + "|" * 9 + "^^^20260201090000"}, id="in SCH"),
+        pytest.param({"SCH": "SCH|P1|F1", "TQ1": "TQ1|1||||||20260201090000"}, id="in TQ1"),
+        pytest.param({"SCH": "SCH|P1|F1", "AIS": "AIS|1|A|X|20260201090000"}, id="in AIS"),
+    ],
+)
+def test_an_appointment_message_tells_the_time_of_the_visit(segments: dict[str, str]) -> None:
+    event = one(message("SIU^S12", EVN="", PV1="", **segments))
     assert (event.resource_id, event.scheduled_at) == ("F1", datetime(2026, 2, 1, 14, 0, tzinfo=UTC))
+
+
+def test_a_referral_tells_its_id_status_and_pathway() -> None:
+    event = one(message("REF^I12", EVN="", PV1="PV1|1|O||||||||CAR", RF1="RF1|P||Specialty||Inpatient|R7"))
+    assert (event.resource_id, event.status) == ("R7", "P")
+    assert event.pathways == ("O", "CAR", "Specialty", "Inpatient")
 
 
 @pytest.mark.parametrize(
@@ -91,6 +139,8 @@ def test_an_appointment_message_tells_the_time_of_the_visit() -> None:
         pytest.param(message(control=""), "MSH-10", "missing_field", id="no control id"),
         pytest.param(message(EVN="EVN||20260231"), "EVN-2", "invalid_date", id="the thirty-first of February"),
         pytest.param(message(PID="PID|1||123^^^USSSA^SS"), "PID-3", "missing_id", id="only a social security number"),
+        pytest.param(message().replace("|P|2.5", "|P|3.0"), "MSH-12", "unsupported_version", id="another version"),
+        pytest.param(message("ADT^A37", PV1=""), "PID-3", "missing_id", id="an unlink of one"),
         pytest.param("what is this\r", "MSH", "not_hl7", id="no HL7 at all"),
     ],
 )
@@ -108,8 +158,11 @@ def test_a_bad_message_is_found_by_the_line_it_starts_on() -> None:
 def test_text_that_is_not_what_msh_18_says_is_set_aside() -> None:
     latin = message().replace("Doe^Jane", "Muñoz^Jane")
     assert [bad.reason for bad in parse(latin.encode("latin-1"), timezone=ZONE).bad] == ["not_utf8"]
-    declared = latin.replace("|P|2.5", "|P|2.5||||||8859/1")
-    assert not parse(declared.encode("latin-1"), timezone=ZONE).bad
+    for declared in ("8859/1", "ISO-8859-1", "8859/15~UNICODE UTF-8"):
+        named = latin.replace("|P|2.5", f"|P|2.5||||||{declared}")
+        assert not parse(named.encode("latin-1"), timezone=ZONE).bad
+    unknown = message().replace("|P|2.5", "|P|2.5||||||KLINGON")
+    assert [bad.reason for bad in parse(unknown.encode(), timezone=ZONE).bad] == ["not_utf8"]
 
 
 @pytest.mark.parametrize(

@@ -330,3 +330,22 @@ def test_an_answer_may_end_with_the_plan_year(on: date, ends_answers: bool, days
 def test_a_plan_year_begins_on_a_day_of_every_year() -> None:
     with pytest.raises(ValidationError, match="day is out of range"):
         PlanYear(month=2, day=29, for_days=60, ends_answers=False)
+
+
+def test_a_practices_own_event_comes_in_place_of_the_shipped_one_of_its_pathway(con: duckdb.DuckDBPyConnection) -> None:
+    own = [
+        {"kind": "ADT", "event": "A03", "care_status": "completed", "rank": 4},
+        {"kind": "ADT", "event": "A03", "pathway": "O", "care_status": "unchanged", "rank": 4},
+    ]
+    found = written(con, "care_event_mapping", policies={"care": {"more_events": own}})
+    shipped_rows = [row for row in EXPECTED["care_event_mapping"] if (row["kind"], row["event"]) != ("ADT", "A03")]
+    assert [row for row in found if row["event"] != "A03"] == shipped_rows
+    assert [(row["pathway"], row["care_status"]) for row in found if row["event"] == "A03"] == [
+        (None, "completed"),
+        ("O", "unchanged"),
+    ]
+
+
+def test_a_message_that_is_taken_back_is_named_as_hl7_names_it() -> None:
+    with pytest.raises(ValidationError, match="takes_back"):
+        practice(policies={"care": {"takes_back": {"A13": ["A03"]}}})

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from hygiene_pipeline.landing import ehr_events, ledger
-from hygiene_pipeline_tests.bed import Bed
+from hygiene_pipeline_tests.bed import Bed, shipped_policies
 from hygiene_pipeline_tests.ehr.test_hl7_v2 import message
 from hygiene_pipeline_tests.landing.fhir_desk import FIRST_NIGHT, Desk, ndjson, patient
 
@@ -762,3 +762,30 @@ def test_a_provider_is_known_however_it_is_referred_to(staging: Staging) -> None
     assert {row["encounter_id"]: row["provider_npi"] for row in visits} == dict.fromkeys(PROVIDERS, "1234567893")
     patients = staging.bed.rows("select ehr_patient_id, pcp_npi from staging.ehr_patient")
     assert {row["ehr_patient_id"]: row["pcp_npi"] for row in patients} == dict.fromkeys(PROVIDERS, "1234567893")
+
+
+def example_of(kind: str, event: str, number: int) -> dict[str, Any] | bytes:
+    """The plainest resource or message that a row of the policy is about, for patient `p<number>`."""
+    if kind in ("ADT", "REF"):
+        segments = {"RF1": f"RF1|A|||||R{number}"} if kind == "REF" else {}
+        return adt(f"{kind}^{event}", f"M{number}", PID=f"PID|1||N{number}^^^HOSP^MR", **segments)
+    if kind == "Patient":
+        return patient(f"p{number}", identifier=[mrn(f"N{number}")], deceasedBoolean=True)
+    resource = of_patient(kind, f"r{number}", event.removesuffix("+disposition"))
+    resource["patient" if kind == "EpisodeOfCare" else "subject"] = {"reference": f"Patient/p{number}"}
+    if event.endswith("+disposition"):
+        resource["hospitalization"] = AT_HOME
+    return {**resource, **(category("3457005") if kind == "ServiceRequest" else {"intent": "plan"})}
+
+
+def test_every_row_of_the_shipped_policy_does_what_it_says(staging: Staging) -> None:
+    rows = shipped_policies()["policy.care_event_mapping"]
+    examples = [example_of(row["kind"], row["event"], number) for number, row in enumerate(rows)]
+    known = [patient(f"p{number}", identifier=[mrn(f"N{number}")]) for number, _ in enumerate(rows)]
+    staging.desk.fhir(ndjson(*known))
+    staging.desk.fhir(ndjson(*(each for each in examples if isinstance(each, dict))))
+    staging.desk.events(b"".join(each for each in examples if isinstance(each, bytes)))
+    found = staging.build().bed.rows("select ehr_patient_id, care_status from staging.ehr_care_event")
+    assert {row["ehr_patient_id"]: row["care_status"] for row in found} == {
+        f"p{number}": row["care_status"] for number, row in enumerate(rows)
+    }
