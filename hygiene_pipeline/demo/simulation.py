@@ -52,6 +52,8 @@ class Simulation:
     folder: Path
     days: int
     crm: Crm | None = None
+    # What a day is made of, in order; a story of its own may have other days.
+    happenings: Sequence[Callable[[World, int], None]] = HAPPENINGS
     day: int = -1
     inbox: Inbox = field(default_factory=Inbox)
     office: Office = field(default_factory=Office)
@@ -111,7 +113,7 @@ class Simulation:
         outbox = self.folder / "outbox"
         self.inbox.receive(world, outbox, contacts, lived)
         lookups = self._carrier_answers(outbox / "phone_lookups_due.csv", lived)
-        for happen in HAPPENINGS:
+        for happen in self.happenings:
             happen(world, lived)
         self._type_into_crm()
         self.day = day
