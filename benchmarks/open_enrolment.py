@@ -1,7 +1,7 @@
 """Open enrolment at full size: 900 of 3,200 patients change plan on 1 January, payers time out, answers are late.
 
-    python benchmarks/open_enrolment.py
-    python benchmarks/open_enrolment.py --patients 320 --ends-answers
+    python -m benchmarks.open_enrolment
+    python -m benchmarks.open_enrolment --patients 320 --ends-answers
 
 Lives through ten days of the simulated practice with the real nights and prints a line a night: what the accuracy
 metric says, over how many contacts it is known, how many answers are of this plan year, and how many contacts of the
