@@ -68,6 +68,10 @@ class Channel(ABC):
         """What the vendor knows of a message that may have been handed over; None if it cannot say. Costs nothing."""
         return None
 
+    def follow(self, vendor_id: str) -> Receipt | None:
+        """What became of a message that was taken, and its cost; None if that cannot be known yet. Costs nothing."""
+        return None
+
     @abstractmethod
     def examine(self) -> str:
         """Whether messages would be taken, in a few words, without sending or spending anything.

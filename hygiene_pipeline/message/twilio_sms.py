@@ -37,6 +37,8 @@ _BAD_NUMBER = {21211, 21214, 21217, 21401, 21407, 21421, 21612, 21614}
 # Credentials, account, sender: no other message would be taken either.
 _NOT_LET_IN = {20003, 20005, 20006, 20008, 21212, 21606, 21603, 21659, 21660, 21703, 21704, 63038, 30002}
 _TOO_FAST = {20429, 21611, 63017}
+# What a carrier tells after a message was made: no such number, or one that takes no texts.
+_UNREACHABLE = {30005, 30006}
 _UNSENT = {"failed", "undelivered", "canceled"}
 
 
@@ -108,12 +110,18 @@ class TwilioSmsChannel(Channel):
         for each in found:
             is_ours = each.to == message.address and each.body == message.text
             if is_ours and _is_since(each.date_created, message.at):
-                code = str(each.error_code) if each.error_code else None
-                verdict = Verdict.REFUSED if each.status in _UNSENT else Verdict.SENT
-                return Receipt(
-                    verdict=verdict, vendor_id=each.sid, code=code, cost_usd=_cost(each.price, each.price_unit)
-                )
+                return _receipt(each.sid, each.status, each.error_code, _cost(each.price, each.price_unit))
         return Receipt(verdict=Verdict.BUSY)
+
+    def follow(self, vendor_id: str) -> Receipt | None:
+        """The message by its sid: a carrier says later that a number takes no texts, and Twilio what one cost."""
+        try:
+            found = self._client.messages(vendor_id).fetch()
+        except Exception as error:
+            if not isinstance(error, (RequestException, self._failure())):
+                raise
+            return None
+        return _receipt(found.sid, found.status, found.error_code, _cost(found.price, found.price_unit))
 
     def examine(self) -> str:
         """Fetch the account: free, and it says whether the credentials hold."""
@@ -193,6 +201,18 @@ def _numbers(error: Exception) -> tuple[int, int]:
 
 def _is_since(made_at: datetime | None, at: datetime) -> bool:
     return made_at is not None and made_at >= at - _CLOCK_SKEW
+
+
+def _receipt(sid: str, status: str, code: int | None, cost_usd: float | None) -> Receipt:
+    """What Twilio shows of a message that it made."""
+    verdict = Verdict.SENT
+    if status in _UNSENT:
+        verdict = Verdict.REFUSED
+        if code in _UNREACHABLE:
+            verdict = Verdict.BAD_ADDRESS
+        elif code in _OPTED_OUT:
+            verdict = Verdict.OPTED_OUT
+    return Receipt(verdict=verdict, vendor_id=sid, code=str(code) if code else None, cost_usd=cost_usd)
 
 
 def _never_connected(error: RequestException) -> bool:

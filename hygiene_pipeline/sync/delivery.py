@@ -81,6 +81,7 @@ def send_messages(con: duckdb.DuckDBPyConnection, channels: Mapping[str, Channel
     ended: Counter[str] = Counter()
     failures: list[HygieneError] = []
     _settle_interrupted(con, channels, this)
+    _follow(con, channels, this)
     if is_replay(con, as_of=this.as_of):
         return ended
     for name, channel in channels.items():
@@ -127,7 +128,7 @@ def _send(con: duckdb.DuckDBPyConnection, channel: Channel, planned: _Planned, t
         _settle(con, planned, Receipt(verdict=Verdict.BUSY))
         raise
     if receipt.verdict is Verdict.OPTED_OUT:
-        _drop_stop(this.landing, planned, at=message.at)
+        _drop_stop(this.landing, planned.message_id, planned.contact_id, at=message.at)
     _settle(con, planned, receipt)
     return receipt.verdict
 
@@ -142,6 +143,21 @@ def _settle_interrupted(con: duckdb.DuckDBPyConnection, channels: Mapping[str, C
             if receipt and receipt.verdict is not Verdict.BUSY:
                 _settle(con, planned, receipt)
     con.execute(message_ledger.GIVE_UP)
+
+
+def _follow(con: duckdb.DuckDBPyConnection, channels: Mapping[str, Channel], this: Pass) -> None:
+    """What became of the messages of the last days: their costs, and numbers that carriers could not reach."""
+    for name, channel in channels.items():
+        sent = {"provider": channel.name, "channel": name, "at": this.now()}
+        for message_id, contact_id, vendor_id in con.execute(message_ledger.TO_FOLLOW, sent).fetchall():
+            receipt = channel.follow(vendor_id)
+            if receipt is None:
+                break
+            if receipt.verdict is Verdict.OPTED_OUT:
+                _drop_stop(this.landing, message_id, contact_id, at=this.now())
+            state, reason = _STATES[receipt.verdict]
+            found = {"state": state, "reason": reason, "code": receipt.code, "cost_usd": receipt.cost_usd}
+            con.execute(message_ledger.FOLLOWED, {"message_id": message_id, **found})
 
 
 def _message(planned: _Planned, *, at: datetime, practice: Practice) -> Message:
@@ -170,16 +186,16 @@ def _settle(con: duckdb.DuckDBPyConnection, planned: _Planned, receipt: Receipt)
     )
 
 
-def _drop_stop(landing: Path, planned: _Planned, *, at: datetime) -> None:
+def _drop_stop(landing: Path, message_id: str, contact_id: str, *, at: datetime) -> None:
     """The reply that the patient gave to the vendor, put where replies arrive; the same one is the same file."""
     reply = {
-        "contact_id": planned.contact_id,
+        "contact_id": contact_id,
         "received_at": at.astimezone(UTC).isoformat(),
         "channel": "sms",
         "kind": "stop",
         "value": "STOP",
     }
-    write_whole(landing / "replies" / f"stop_{planned.message_id}.ndjson", json.dumps(reply) + "\n")
+    write_whole(landing / "replies" / f"stop_{message_id}.ndjson", json.dumps(reply) + "\n")
 
 
 def _key_of(address: str) -> str:

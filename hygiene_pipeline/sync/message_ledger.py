@@ -73,5 +73,26 @@ set
 where message_id = $message_id and state = 'sending'
 """
 
+# Carriers tell within days what became of a text; after that nobody asks any more.
+TO_FOLLOW = """
+select message_id, contact_id, vendor_id
+from sync.message
+where
+    state = 'sent'
+    and provider = $provider
+    and channel = $channel
+    and vendor_id is not null
+    and cost_usd is null
+    and sent_at between $at - interval 3 day and $at
+order by sent_at, message_id
+limit 500
+"""
+
+FOLLOWED = """
+update sync.message
+set state = $state, reason = $reason, code = $code, cost_usd = coalesce($cost_usd, cost_usd)
+where message_id = $message_id and state = 'sent'
+"""
+
 # Interrupted, and nobody is left who could be asked.
 GIVE_UP = "update sync.message set state = 'unconfirmed', reason = 'interrupted' where state = 'sending'"

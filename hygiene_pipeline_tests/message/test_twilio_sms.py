@@ -200,6 +200,36 @@ def test_a_text_that_was_made_and_then_failed_is_no_success(line: Line) -> None:
     assert line.channel.look_up(message()) == Receipt(verdict=Verdict.REFUSED, vendor_id=FIRST, code="30003")
 
 
+FOLLOWED: dict[str, tuple[dict[str, Any], Receipt]] = {
+    "delivered, with its cost": (
+        {"status": "delivered", "price": "-0.0079"},
+        Receipt(verdict=Verdict.SENT, vendor_id=FIRST, cost_usd=0.0079),
+    ),
+    "under way": ({}, Receipt(verdict=Verdict.SENT, vendor_id=FIRST)),
+    "a landline after all": (
+        {"status": "undelivered", "error_code": 30006},
+        Receipt(verdict=Verdict.BAD_ADDRESS, vendor_id=FIRST, code="30006"),
+    ),
+    "a handset that is off": (
+        {"status": "undelivered", "error_code": 30003},
+        Receipt(verdict=Verdict.REFUSED, vendor_id=FIRST, code="30003"),
+    ),
+    "a stop on the way": (
+        {"status": "failed", "error_code": 21610},
+        Receipt(verdict=Verdict.OPTED_OUT, vendor_id=FIRST, code="21610"),
+    ),
+}
+
+
+@pytest.mark.parametrize("case", FOLLOWED)
+def test_what_became_of_a_text_is_known_later(line: Line, case: str) -> None:
+    changes, receipt = FOLLOWED[case]
+    line.channel.send(message())
+    line.twilio.made[0] |= changes
+    assert line.channel.follow(FIRST) == receipt
+    assert line.channel.follow("SM" + "9" * 32) is None
+
+
 def test_an_examination_fetches_the_account_and_no_more(line: Line) -> None:
     assert line.channel.examine() == "Twilio answers, the account is active"
     assert line.twilio.requests == [("GET", f"/2010-04-01/Accounts/{ACCOUNT}.json")]

@@ -92,6 +92,10 @@ class _Handler(BaseHTTPRequestHandler):
                 return
             latest = list(reversed(self.twilio.made))
             self._answer(200, {"messages": latest, "page": 0, "page_size": 200, "next_page_uri": None})
+        elif sid := [each for each in self.twilio.made if f"/Messages/{each['sid']}.json" in self.path]:
+            self._answer(200, sid[0])
+        elif "/Messages/" in self.path:
+            self._fail(Failure(status=404, code=20404), "")
         else:
             self._answer(200, {"sid": ACCOUNT, "status": self.twilio.account_status, "friendly_name": "Riverside"})
 

@@ -247,6 +247,35 @@ def test_the_morning_sends_what_the_night_planned(office: Office) -> None:
     assert office.ledger("try_number", "state") == [(1, "sent")]
 
 
+def test_what_a_text_cost_is_told_by_a_later_pass(office: Office) -> None:
+    office.person(1, by="sms")
+    office.run()
+    office.twilio.made[0] |= {"status": "delivered", "price": "-0.0079"}
+    office.run(NEXT_DAY)
+    assert office.ledger("state", "cost_usd") == [("sent", pytest.approx(0.0079))]
+    asked = len(office.twilio.requests)
+    office.run(NEXT_DAY + timedelta(hours=1))
+    assert len(office.twilio.requests) == asked, "what is known is not asked again"
+
+
+@pytest.mark.parametrize(
+    ("code", "ended", "files"),
+    [
+        pytest.param(30006, ("failed", "bad_address"), 0, id="a landline after all"),
+        pytest.param(30003, ("failed", "refused"), 0, id="a handset that is off"),
+        pytest.param(21610, ("failed", "opted_out"), 1, id="a stop on the way"),
+    ],
+)
+def test_what_a_carrier_tells_later_counts(office: Office, code: int, ended: tuple[str, str], files: int) -> None:
+    office.person(1, by="sms")
+    office.run()
+    office.twilio.made[0] |= {"status": "undelivered", "error_code": code}
+    assert office.run(NEXT_DAY) == {}
+    assert office.ledger("state", "reason")[0] == ended
+    assert len(office.twilio.made) == 1
+    assert len(list(office.landing.glob("replies/*"))) == files
+
+
 def test_a_channel_that_is_refused_does_not_hold_up_the_other(office: Office) -> None:
     office.person(1)
     office.person(2)
