@@ -15,7 +15,7 @@ PAYER_ERROR = [
     "33",
     "35",
     *map(str, (*range(41, 59), 60, 61, 62, 63, 66, 69, 70, 79, 80, 97, 98)),
-    "T4",
+    *("AA", "AE", "AF", "AG", "AO", "CI", "E8", "IA", "MA", "T4"),
     "ZZ",
 ]
 
@@ -71,6 +71,14 @@ def test_a_payer_that_cannot_answer_says_nothing_of_the_patient(code):
 
 def test_every_code_of_the_table_is_tested_above():
     assert sorted(OUTCOMES.rejections) == sorted({*NOT_FOUND, *PAYER_ERROR} - {"ZZ"})
+
+
+def test_what_the_payer_wrote_beside_the_deciding_benefit_is_kept():
+    noted = [
+        Benefit(code="B", service_types=("98",), notes=("CO-PAY WAIVED",)),
+        Benefit(code="6", service_types=("30",), notes=("SEE NEW CARD", "CALL US")),
+    ]
+    assert decide(OUTCOMES, noted, [], on=TODAY) == ("inactive", "EB 6: inactive | SEE NEW CARD | CALL US")
 
 
 MIXED = {
