@@ -186,8 +186,9 @@ def _token(response: httpx.Response, clock: Clock) -> Token:
         code = error if isinstance(error, str) and _OAUTH_ERROR.fullmatch(error) else "no reason given"
         told = f"{_TOKEN}: status {response.status_code} ({code})"
         raise EhrRefusedError(f"{told}; {_way_out(code)}{_clock_difference(response, clock)}")
-    lives = found.get("expires_in")
-    seconds = float(lives) if isinstance(lives, int | float) and lives > 0 else float(_DEFAULT_TOKEN_SECONDS)
+    # Some servers write the number as text.
+    lives = str(found.get("expires_in", ""))
+    seconds = float(lives if lives.isdigit() and int(lives) else _DEFAULT_TOKEN_SECONDS)
     granted = found.get("scope")
     return Token(value=value, seconds=seconds, scopes=frozenset(granted.split() if isinstance(granted, str) else ()))
 

@@ -7,6 +7,7 @@ server could not export, the outcomes that say so. Nothing else is made, so that
 import gzip
 import hashlib
 import json
+import os
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -77,6 +78,8 @@ def _write(path: Path, lines: Iterator[bytes]) -> int:
         for line in lines:
             file.write(line + b"\n")
             written += 1
+        file.flush()
+        os.fsync(file.fileno())
     return written
 
 

@@ -30,19 +30,24 @@ class EhrRefusedError(PermanentError):
 
 
 class EhrUnavailableError(TransientError):
-    """The server could not be reached or could not answer, however often we asked; `codes` are its own reasons."""
+    """The server could not be reached or could not answer, however often we asked.
 
-    def __init__(self, text: str, codes: tuple[str, ...] = ()) -> None:
+    `reasons` are the codes of its own account if it said that it failed (5xx), and not just that it is busy.
+    """
+
+    def __init__(self, text: str, reasons: tuple[str, ...] = ()) -> None:
         super().__init__(text)
-        self.codes = codes
+        self.reasons = reasons
 
 
 class AskAgainError(Exception):
     """This attempt failed and the next may not; `wait` in seconds if the server named it."""
 
-    def __init__(self, problem: str, *, wait: float | None = None, codes: tuple[str, ...] = ()) -> None:
+    def __init__(
+        self, problem: str, *, wait: float | None = None, codes: tuple[str, ...] = (), has_failed: bool = False
+    ) -> None:
         super().__init__(problem)
-        self.problem, self.wait, self.codes = problem, wait, codes
+        self.problem, self.wait, self.codes, self.has_failed = problem, wait, codes, has_failed
 
 
 class Tokens(Protocol):
@@ -121,7 +126,8 @@ class Conversation:
         is_passing = status in (408, 429) or (status >= 500 and status != httpx.codes.NOT_IMPLEMENTED)
         codes = outcome_codes(response) if status >= httpx.codes.BAD_REQUEST else ()
         if is_passing or set(codes) == {"transient"}:
-            raise AskAgainError(f"status {status}", wait=retry_after(response, self.clock), codes=codes)
+            wait = retry_after(response, self.clock)
+            raise AskAgainError(f"status {status}", wait=wait, codes=codes, has_failed=response.is_server_error)
 
     def patiently(self, where: str, act: Callable[[], _Result]) -> _Result:
         """Do it again while that may help; EhrUnavailableError when patience ends."""
@@ -129,7 +135,8 @@ class Conversation:
             return self._retrying(act)
         except AskAgainError as error:
             told = f"{where}: {error.problem}{_reasons(error.codes)}, {self.patience.attempts} times"
-            raise EhrUnavailableError(f"{told}; the next night asks again", error.codes) from None
+            reasons = error.codes if error.has_failed else ()
+            raise EhrUnavailableError(f"{told}; the next night asks again", reasons) from None
         except httpx.TransportError as error:
             told = f"{where}: {type(error).__name__}, {self.patience.attempts} times"
             raise EhrUnavailableError(f"{told}; the next night asks again") from None

@@ -70,7 +70,7 @@ class Watch:
             response = self.conversation.ask("GET", url, where=_STATUS, headers={"Accept": "application/json"})
         except EhrUnavailableError as error:
             # A server that names a lasting reason is not out of order; it says that the export has failed.
-            if error.codes and not _PASSING.issuperset(error.codes):
+            if error.reasons and not _PASSING.issuperset(error.reasons):
                 raise ExportFailedError(str(error)) from None
             raise
         if response.status_code in (httpx.codes.OK, httpx.codes.ACCEPTED):

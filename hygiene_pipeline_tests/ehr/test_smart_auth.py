@@ -25,7 +25,7 @@ from hygiene_pipeline.ehr.smart_bulk_http import Clock, Conversation, EhrRefused
 from hygiene_pipeline.failures import KeyProblemError
 from hygiene_pipeline_tests.ehr.bulk_server import BulkServer, Trouble
 from hygiene_pipeline_tests.ehr.mortal_exports import SWIFT, bring, client, now
-from hygiene_pipeline_tests.ehr.test_smart_bulk import ENCOUNTERS, PATIENTS, is_complete
+from hygiene_pipeline_tests.ehr.test_smart_bulk import ENCOUNTERS, PATIENTS, is_complete, landed
 
 RSA = rsa.generate_private_key(public_exponent=65537, key_size=2048)
 CURVE = ec.generate_private_key(ec.SECP384R1())
@@ -96,6 +96,27 @@ def test_a_token_that_ends_in_the_middle_is_renewed(server: BulkServer, tmp_path
     bring(tmp_path, server.base_url, tokens=TokenSource(lambda: ask(server)), parallel=1)
     assert is_complete(tmp_path)
     assert len(server.of("token")) == 3
+
+
+@pytest.mark.parametrize("is_signed", [True, False])
+def test_everything_that_goes_wrong_in_one_night(server: BulkServer, tmp_path: Path, *, is_signed: bool) -> None:
+    server.client_key = CURVE.public_key() if is_signed else None
+    server.holds("Encounter", ENCOUNTERS)
+    busy, broken = Trouble(status=429, retry_after="0"), Trouble(status=500)
+    ended = [Trouble(ends_tokens=True)] if is_signed else []
+    server.trouble = {
+        "configuration": [broken],
+        "token": [busy, broken],
+        "kickoff": [busy, broken, *ended],
+        "status": [broken, busy, *ended],
+        "file": [broken, Trouble(drop_after=5000), *ended, busy, Trouble(status=403), Trouble(drop_after=10)],
+        "delete": [busy, broken, *ended],
+    }
+    tokens = TokenSource(lambda: ask(server)) if is_signed else None
+    bring(tmp_path, server.base_url, tokens=tokens)
+    assert landed(tmp_path) == PATIENTS + ENCOUNTERS + ENCOUNTERS
+    assert server.exports == {}
+    assert len(server.of("kickoff")) == 3 + is_signed, "two refused, one whose token had ended, and one that counts"
 
 
 def test_all_threads_share_a_renewed_token(server: BulkServer, tmp_path: Path) -> None:

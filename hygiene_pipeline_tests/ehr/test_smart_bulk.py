@@ -6,9 +6,12 @@ import stat
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from hygiene_pipeline.ehr.smart_bulk_http import EhrRefusedError, EhrUnavailableError, Patience
 from hygiene_pipeline.ehr.smart_bulk_status import ExportFailedError
@@ -225,6 +228,23 @@ def test_a_file_that_cannot_be_continued_comes_anew(
     assert is_complete(tmp_path)
 
 
+@given(
+    drops=st.lists(st.integers(min_value=0, max_value=8_000), max_size=6),
+    options=st.fixed_dictionaries({name: st.booleans() for name in ("takes_ranges", "has_tags", "packs")}),
+)
+@settings(max_examples=25, deadline=None)
+def test_wherever_it_breaks_off_every_byte_arrives_once(
+    running: BulkServer, drops: list[int], options: dict[str, bool]
+) -> None:
+    running.reset()
+    vars(running).update(options)
+    running.holds("Patient", PATIENTS)
+    running.trouble["file"] = [Trouble(drop_after=bytes_) for bytes_ in drops]
+    with TemporaryDirectory() as folder:
+        bring(Path(folder), running.base_url, patience=Patience(attempts=9, first_wait=0.001, longest_wait=0.001))
+        assert landed(Path(folder)) == PATIENTS
+
+
 def test_a_slow_line_that_gets_on_is_not_given_up(server: BulkServer, tmp_path: Path) -> None:
     server.trouble["file"] = [Trouble(drop_after=100)] * 20
     bring(tmp_path, server.base_url, parallel=1, patience=Patience(attempts=2, first_wait=0.001, longest_wait=0.001))
@@ -273,6 +293,15 @@ def test_an_export_that_failed_is_asked_for_anew_the_next_night(server: BulkServ
     bring(tmp_path, server.base_url, night=1)
     assert is_complete(tmp_path)
     assert len(server.of("kickoff")) == 2
+
+
+def test_an_export_is_kept_while_its_server_is_only_busy(server: BulkServer, tmp_path: Path) -> None:
+    server.trouble["status"] = [Trouble(status=429, retry_after="0", code="business-rule")] * 4
+    with pytest.raises(EhrUnavailableError, match=r"status 429 \(business-rule\), 4 times"):
+        bring(tmp_path, server.base_url)
+    bring(tmp_path, server.base_url)
+    assert is_complete(tmp_path)
+    assert len(server.of("kickoff")) == 1
 
 
 def test_an_export_of_other_settings_is_cancelled(server: BulkServer, tmp_path: Path) -> None:
@@ -351,6 +380,11 @@ def test_deletions_arrive_one_by_one_with_their_time(server: BulkServer, tmp_pat
         ("Patient/p3", "2026-02-28T12:00:00Z"),
     ]
     assert len({each["id"] for each in gone}) == 3
+
+
+def test_deletions_may_be_counted_one_way_or_the_other(server: BulkServer, tmp_path: Path) -> None:
+    server.holds("Bundle", [bundle("Patient/p1", "Encounter/e2")], section="deleted", count=2)
+    assert bring(tmp_path, server.base_url).deletions == 2
 
 
 def outcome(severity: str) -> dict[str, Any]:
