@@ -15,7 +15,11 @@ from hygiene_pipeline_tests.pm.tebra_server import PRACTICE as NAME
 
 STEPS = [
     dg.AssetKey(path)
-    for path in (["policy", "tables"], *(["raw", f"pm_{n}"] for n in ("patients", "coverage", "appointments")))
+    for path in (
+        ["policy", "tables"],
+        ["landing", "pm_lists"],
+        *(["raw", f"pm_{n}"] for n in ("patients", "coverage", "appointments")),
+    )
 ]
 _PM = """
 pm: {{kind: tebra, practice_name: "{name}", wsdl_url: "{url}", appointments_back_days: 5, appointments_ahead_days: 5}}
@@ -71,7 +75,7 @@ def test_a_night_takes_what_tebra_holds_and_a_failed_fetch_changes_nothing(pract
     (practice.root / "keys" / PRACTICE / "tebra_password.key").write_text("changed")
     failed = take(practice, SECOND)
     (step,) = failed.get_step_failure_events()
-    assert step.step_key == "raw_pm"
+    assert step.step_key == "landing__pm_lists"
     told = step.step_failure_data.error.cause.message
     assert "tebra: GetPractices: Tebra refused the credentials; check the keys" in told
     assert practice.rows(rows) == first
