@@ -9,7 +9,14 @@ from hygiene_pipeline.defs.resources import Deployment
 from hygiene_pipeline.phone.request_file import write_request_file
 from hygiene_pipeline.phone.texts import normalise_every_text
 from hygiene_pipeline.progress import tell
-from hygiene_pipeline.sync.paid_lookups import Asked, LookupsStoppedError, ask_vendor, is_of_tonight, night_of
+from hygiene_pipeline.sync.paid_lookups import (
+    Asked,
+    LookupsStoppedError,
+    ask_vendor,
+    is_latest,
+    is_of_tonight,
+    night_of,
+)
 
 _TYPED_IN = ("pm_patients", "crm_contacts", "fhir_patient", "ehr_event", "phone_lookups", "replies")
 
@@ -61,12 +68,12 @@ def phone_lookup_call(context: dg.AssetExecutionContext, deployment: Deployment)
     """
     tell("asking for phone lookups")
     with deployment.night(context.partition_key) as night:
-        if night.practice.phone_lookup.kind == "files":
+        as_of = night.clock.as_of
+        if night.practice.phone_lookup.kind == "files" and is_latest(night.warehouse, as_of=as_of):
             phones = night.warehouse.rows(
                 "select phone from hygiene.phone_validation_plan where not is_left_out order by rank, phone"
             )
             write_request_file(night.folders.outbox, [str(phone) for (phone,) in phones])
-        as_of = night.clock.as_of
         is_tonight = is_of_tonight(night.warehouse, as_of=as_of, now=datetime.now(UTC))
         asked = ask_vendor(night.warehouse, night.practice, night.keys, as_of=as_of) if is_tonight else Asked()
         total = night.warehouse.value("select count(*) from sync.phone_lookup_call")

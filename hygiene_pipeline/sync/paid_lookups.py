@@ -40,11 +40,14 @@ class Asked:
     stopped_packages: tuple[str, ...] = ()
 
 
-def is_of_tonight(warehouse: Warehouse, *, as_of: datetime, now: datetime) -> bool:
-    """Whether a run at `as_of` may ask a vendor at all: not for a past night, and not after a later run."""
-    if not -_CLOCKS_DIFFER <= now - as_of <= _LATEST_START:
-        return False
+def is_latest(warehouse: Warehouse, *, as_of: datetime) -> bool:
+    """Whether no run was later than `as_of`; otherwise this one only looks at the past and asks nobody for anything."""
     return not warehouse.value("select count(*) > 0 from history.night where as_of > $1", [as_of])
+
+
+def is_of_tonight(warehouse: Warehouse, *, as_of: datetime, now: datetime) -> bool:
+    """Whether a run at `as_of` may ask a vendor, who answers for the present and is paid."""
+    return -_CLOCKS_DIFFER <= now - as_of <= _LATEST_START and is_latest(warehouse, as_of=as_of)
 
 
 def ask_vendor(warehouse: Warehouse, practice: Practice, keys: Path, *, as_of: datetime) -> Asked:

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from hygiene_pipeline.defs.in_process import unrecorded_runs
 from hygiene_pipeline_tests.night.bed import PRACTICE, TinyPractice
 from hygiene_pipeline_tests.night.systems import phone_of
 from hygiene_pipeline_tests.phone.vendor_server import Call, Reply, serving, twilio_body
@@ -61,7 +62,9 @@ class Story:
             self.first_plan = self.bed.rows(PLAN)
             self.calls_when_refused = len(server.calls)
             is_locked[0] = False
-            self.outcome = self.bed.run(at.isoformat())
+            with unrecorded_runs() as instance:
+                self.outcome = self.bed.run(at.isoformat(), instance=instance)
+                self.events = "".join(repr(each) for each in instance.all_logs(self.outcome.run_id))
             self.second_plan = self.bed.rows(PLAN)
             self.phones = {row["phone"]: row for row in self.bed.rows(PHONES)}
             self.calls = [call.number for call in server.calls[self.calls_when_refused :]]
@@ -94,6 +97,11 @@ def test_the_answers_are_used_the_same_night(story: Story) -> None:
 def test_each_number_is_asked_once_and_the_plan_stands(story: Story) -> None:
     assert sorted(story.calls) == [row["phone"] for row in sorted(story.first_plan, key=lambda row: row["phone"])]
     assert story.second_plan == story.first_plan
+
+
+def test_no_event_of_the_run_holds_a_number(story: Story) -> None:
+    assert "phone_lookup_call" in story.events
+    assert not [call for call in story.calls if call.lstrip("+") in story.events]
 
 
 def test_a_past_night_asks_nobody(story: Story) -> None:
