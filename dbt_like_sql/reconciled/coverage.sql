@@ -54,23 +54,29 @@ placed as (
 ),
 
 -- A renewal beside the row that it renews is one policy.
-told_apart as (
+policies_in_force as (
     select
-        placed.*,
-        standing = 'in_force' and place = min(place) over (
-            partition by patient_id, standing, coalesce(payer_key, payer_id), member_key
-        ) as is_policy_of_its_own,
+        patient_id,
+        min(place) as place,
     from placed
+    where standing = 'in_force'
+    group by patient_id, coalesce(payer_key, payer_id), member_key
+),
+
+ranks as (
+    select
+        patient_id,
+        place,
+        row_number() over (partition by patient_id order by place) as rank_number,
+    from policies_in_force
 ),
 
 ranked as (
     select
-        told_apart.*,
-        case
-            when is_policy_of_its_own
-                then count(*) filter (is_policy_of_its_own) over (partition by patient_id order by place)
-        end as rank_number,
-    from told_apart
+        placed.*,
+        ranks.rank_number,
+    from placed
+    left join ranks on ranks.patient_id = placed.patient_id and ranks.place = placed.place
 ),
 
 -- An answer about the plan that the patient had before says nothing of the plan they have now.
@@ -143,13 +149,17 @@ known as (
     select
         ranked.*,
         versions.first_known_at,
-        list_sort(list_filter(versions.member_keys, lambda former: former is distinct from ranked.member_key))
-            as former_member_keys,
+        case
+            when len(versions.member_keys) > 1 or versions.member_keys[1] <> ranked.member_key
+                then list_sort(list_filter(
+                    versions.member_keys, lambda former: former is distinct from ranked.member_key
+                ))
+        end as former_member_keys,
         answers.latest_ask as ask,
         answers.ask_message,
         answers.latest_answer as answer,
         coalesce(errors.errors_in_a_row, 0) as errors_in_a_row,
-        clock.as_of_date - timezone(clock.timezone, answers.latest_answer.at)::date as answer_age_days,
+        clock.as_of_date,
         timezone(clock.timezone, answers.latest_answer.at)::date as answered_on,
     from ranked
     cross join clock
@@ -165,6 +175,7 @@ known as (
 vouched as (
     select
         known.*,
+        as_of_date - answered_on as answer_age_days,
         coalesce(
             rank_number is not null
             and answer.result = 'active'
@@ -175,9 +186,17 @@ vouched as (
     from known
 ),
 
+vouched_twice as (
+    select patient_id
+    from vouched
+    where is_vouched_for
+    group by patient_id
+    having count(*) > 1
+),
+
 present as (
     select
-        patient_id,
+        vouched.patient_id,
         pm_patient_id,
         payer_id,
         payer_name,
@@ -204,9 +223,9 @@ present as (
         ask_message,
         errors_in_a_row,
         is_vouched_for,
-        is_vouched_for
-        and count(*) filter (is_vouched_for) over (partition by patient_id) > 1 as is_vouched_for_beside_another,
+        is_vouched_for and vouched_twice.patient_id is not null as is_vouched_for_beside_another,
     from vouched
+    left join vouched_twice on vouched_twice.patient_id = vouched.patient_id
 ),
 
 -- What the PM no longer lists is history, but was a policy once.
