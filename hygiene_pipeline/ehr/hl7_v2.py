@@ -43,11 +43,13 @@ class _Message:
             raise _BrokenMessage("MSH", "not_hl7")
         try:
             self._message = hl7.parse(text)
+            # The first of each kind, which is all that is read of a message about one patient.
+            self._first = {str(segment[0]): segment for segment in reversed(self._message)}
         except (hl7.HL7Exception, ValueError, LookupError, TypeError):
             raise _BrokenMessage("MSH", "not_hl7") from None
         self._text = text
         self._zone = zone
-        self._repetition, self._component = text[5], text[4]
+        self._component, self._repetition, self._escape = text[4], text[5], text[6]
 
     def patients(self) -> Iterator["_Message"]:
         """One message for each patient of this one, each with the header; a message of one patient is itself."""
@@ -59,19 +61,20 @@ class _Message:
             yield _Message(f"{before}{group}".replace("\n", "\r"), self._zone)
 
     def has(self, segment: str) -> bool:
-        return any(str(found[0]) == segment for found in self._message)
+        return segment in self._first
 
     def repetitions(self, segment: str, number: int) -> list[list[str]]:
         """Every repetition of a field as its components, unescaped."""
-        if not self.has(segment):
-            return []
-        found = self._message.segment(segment)
-        spelt = str(found(number)) if len(found) > number else ""
+        found = self._first.get(segment)
+        spelt = str(found(number)) if found is not None and len(found) > number else ""
         return [
-            [str(self._message.unescape(part)).strip() for part in repetition.split(self._component)]
+            [self._plain(part) for part in repetition.split(self._component)]
             for repetition in spelt.split(self._repetition)
             if repetition
         ]
+
+    def _plain(self, part: str) -> str:
+        return str(self._message.unescape(part)).strip() if self._escape in part else part.strip()
 
     def text(self, segment: str, number: int, component: int = 1) -> str | None:
         """One component of a field's first repetition; nothing and HL7's null are none."""
