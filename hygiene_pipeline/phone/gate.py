@@ -11,7 +11,8 @@ from pyrate_limiter import GCRA, Duration, Limiter, Rate, StateBucket
 
 from hygiene_pipeline.failures import HygieneError, TransientError
 
-_SMOOTHNESS = 20
+# A fifth of a second's calls may come at once: a thread that woke late catches up, and no vendor sees a burst.
+_SMOOTHNESS = 5
 
 
 class ServiceDownError(TransientError):
@@ -41,10 +42,9 @@ class Gate:
 
     def __init__(self, *, per_second: float, patience: Patience) -> None:
         self._patience = patience
-        # Evenly spaced, with a burst of a twentieth of a second at most: no vendor likes a second's calls at once.
         interval = round(Duration.SECOND.value * max(1.0, 1 / per_second))
         limit = max(1, round(per_second * interval / Duration.SECOND.value))
-        self._rate = Rate(limit, interval, burst=max(1, limit // _SMOOTHNESS))
+        self._rate = Rate(limit, interval, burst=max(2, limit // _SMOOTHNESS))
         self._limiter = Limiter(StateBucket([self._rate], GCRA()), buffer_ms=1)
         self._changed = threading.Condition()
         self._opens_at = 0.0

@@ -272,10 +272,11 @@ def test_no_more_than_agreed_are_asked_at_once_and_a_second() -> None:
 
     with running(script, concurrency=3, per_second=100) as (run, _):
         begun = time.monotonic()
-        outcomes(run, numbers(50))
+        outcomes(run, numbers(60))
         took = time.monotonic() - begun
     assert most[0] <= 3
-    assert took >= 50 / 100 * 0.9
+    # All but the fifth of a second's calls that may come at once.
+    assert took >= (60 - 20) / 100 * 0.95
 
 
 @pytest.mark.parametrize("per_second", [0.5, 3.0, 250.0])
