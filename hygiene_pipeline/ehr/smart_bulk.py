@@ -20,14 +20,18 @@ from hygiene_pipeline.ehr.smart_bulk_manifest import renewed
 from hygiene_pipeline.ehr.smart_bulk_request import ExportRequest
 from hygiene_pipeline.ehr.smart_bulk_state import Export, ExportDesk, Manifest
 from hygiene_pipeline.ehr.smart_bulk_status import ExportFailedError, ExportLostError, Watch
-from hygiene_pipeline.failures import HygieneError
+from hygiene_pipeline.failures import HygieneError, PermanentError
 
 _FAULTS = frozenset({"fatal", "error"})
 
 
 @dataclass(frozen=True, kw_only=True)
 class ExportTerms:
-    """How exports are asked for and brought; `accepts_errors`: what the server could not export is not asked again."""
+    """How exports are asked for and brought.
+
+    `accepts_errors`: what the server could not export is not asked for again. A full export with less than `min_share`
+    of the resources of the one before is not believed.
+    """
 
     is_incremental: bool = True
     full_every: timedelta = timedelta(days=30)
@@ -36,6 +40,7 @@ class ExportTerms:
     parallel: int = 4
     accepts_errors: bool = False
     checks_counts: bool = True
+    min_share: float = 0.5
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,6 +53,10 @@ class ExportOutcome:
     resources: int = 0
     deletions: int = 0
     problems: dict[str, int] = field(default_factory=dict)
+
+
+class ExportTooSmallError(PermanentError):
+    """A full export brought far less than the one before; a server that lost a permission looks like this."""
 
 
 class BulkExport:
@@ -87,7 +96,7 @@ class BulkExport:
                 self._tell("the EHR lost the export: asking for another")
                 self._drop()
                 return self._bring(as_of, is_first=is_first)
-            except (ExportFailedError, BrokenFileError):
+            except (ExportFailedError, ExportTooSmallError, BrokenFileError):
                 self._drop()
                 raise
 
@@ -142,6 +151,7 @@ class BulkExport:
                 raise ExportLostError(f"{error}; the next night asks for another export") from None
         at = self._manifest().transaction_time
         prepared = prepare(files, work=self._desk.work, name=self._desk.export.name, transaction_time=at)
+        self._believe(prepared.resources)
         self._desk.keep_export(
             stage="arriving",
             moves=tuple(prepared.moves),
@@ -149,6 +159,12 @@ class BulkExport:
             deletions=prepared.deletions,
             problems=dict(prepared.problems),
         )
+
+    def _believe(self, resources: int) -> None:
+        before = self._desk.state.full_resources
+        if self._desk.export.is_full and before and resources < self._terms.min_share * before:
+            told = f"the full export brought {resources:,} resources, the one before {before:,}"
+            raise ExportTooSmallError(f"{told}; if that is right, lower policies.delivery.places.ehr.min_share")
 
     def _files(self) -> list[Downloaded]:
         files = Files(
@@ -178,9 +194,10 @@ class BulkExport:
         export, state = self._desk.export, self._desk.state
         arrive(export.moves, work=self._desk.work, landing=self._landing)
         is_whole = self._terms.accepts_errors or not export.problems.keys() & _FAULTS
-        known = {"since": self._manifest().transaction_time} if is_whole else {}
-        full = {"full_at": export.started_at} if is_whole and export.is_full else {}
-        self._desk.keep(**known, **full, as_of=as_of, export=None, to_delete=(*state.to_delete, export.status_url))
+        known: dict[str, object] = {"since": self._manifest().transaction_time} if is_whole else {}
+        if is_whole and export.is_full:
+            known |= {"full_at": export.started_at, "full_resources": export.resources}
+        self._desk.keep(**known, as_of=as_of, export=None, to_delete=(*state.to_delete, export.status_url))
         self._desk.clear_work()
         self._forget_exports()
         return ExportOutcome(
@@ -201,7 +218,7 @@ class BulkExport:
             if is_other or is_old or (is_first and not export.is_full):
                 self._drop()
         if is_other:
-            self._desk.keep(request=self._request.fingerprint, since=None, full_at=None)
+            self._desk.keep(request=self._request.fingerprint, since=None, full_at=None, full_resources=None)
 
     def _drop(self) -> None:
         state = self._desk.state

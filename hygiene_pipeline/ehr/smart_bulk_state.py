@@ -64,11 +64,12 @@ class Export(_Record):
 
 
 class ExportState(_Record):
-    """All that is remembered. `since` and `full_at` are times of the server, `as_of` is that of our run."""
+    """All that is remembered: of the last full export, of the last whole one (`since`, the server's time), of our run."""
 
     request: str = ""
     since: str | None = None
     full_at: datetime | None = None
+    full_resources: int | None = None
     as_of: datetime | None = None
     export: Export | None = None
     to_delete: tuple[str, ...] = Field(default=(), repr=False)

@@ -52,7 +52,7 @@ def fetch_ehr(
     patience = Patience(attempts=settings.attempts, first_wait=min(1.0, longest), longest_wait=longest)
     with _conversation(practice, settings, keys, patience=patience, clock=clock) as conversation:
         export = BulkExport(
-            conversation, _request(settings), _terms(settings), landing=folders.landing / "ehr", tell=tell
+            conversation, _request(settings), _terms(practice, settings), landing=folders.landing / "ehr", tell=tell
         )
         return export.run(as_of=as_of, is_first=is_first)
 
@@ -166,7 +166,8 @@ def _request(settings: SmartBulk) -> ExportRequest:
     )
 
 
-def _terms(settings: SmartBulk) -> ExportTerms:
+def _terms(practice: Practice, settings: SmartBulk) -> ExportTerms:
+    limit = practice.policies.delivery.places.get("ehr")
     return ExportTerms(
         is_incremental=settings.known.is_incremental if settings.incremental is None else settings.incremental,
         full_every=timedelta(days=settings.full_every_days),
@@ -175,4 +176,5 @@ def _terms(settings: SmartBulk) -> ExportTerms:
         parallel=settings.parallel,
         accepts_errors=settings.on_errors == "accept",
         checks_counts=settings.check_counts,
+        min_share=limit.min_share if limit else 0,
     )

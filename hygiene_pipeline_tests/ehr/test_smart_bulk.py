@@ -344,6 +344,18 @@ def test_too_few_resources_are_no_export(server: BulkServer, tmp_path: Path) -> 
     assert len(server.of("delete")) == 1
 
 
+def test_a_full_export_with_far_less_than_the_one_before_is_not_believed(server: BulkServer, tmp_path: Path) -> None:
+    bring(tmp_path, server.base_url)
+    server.files = server.files[2:]
+    told = "the full export brought 50 resources, the one before 450; if that is right, lower policies.delivery"
+    with pytest.raises(HygieneError, match=told):
+        bring(tmp_path, server.base_url, night=1, is_incremental=False)
+    assert is_complete(tmp_path)
+    assert server.exports == {}
+    assert bring(tmp_path, server.base_url, night=1, is_incremental=False, min_share=0.1).resources == 50
+    assert bring(tmp_path, server.base_url, night=2).resources == 50, "of changes there may be few"
+
+
 def test_a_count_may_be_known_to_be_wrong(server: BulkServer, tmp_path: Path) -> None:
     server.files[0].count = 201
     bring(tmp_path, server.base_url, checks_counts=False)
