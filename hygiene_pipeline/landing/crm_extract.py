@@ -82,8 +82,8 @@ def _extract(
     columns = [column.name for column in EXTRACTS[PLACE].columns]
     in_order = itemgetter(*columns)
     contacts = [in_order(row) for row in crm.read_contacts()]
-    schema = pa.schema([(name, pa.string()) for name in columns])
-    table = pa.table(list(zip(*contacts, strict=True)) or [[] for _ in columns], schema=schema)
+    values = zip(*contacts, strict=True) if contacts else ((),) * len(columns)
+    table = pa.table([pa.array(each, pa.string()) for each in values], names=columns)
     file_id = hashlib.sha256(f"{EMBEDDED}@{as_of.isoformat()}".encode()).hexdigest()[:16]
     seq = next_take_seq(warehouse.con)
     with warehouse.transaction():
