@@ -64,7 +64,7 @@ class Export(_Record):
 
 
 class ExportState(_Record):
-    """All that is remembered: of the last full export, of the last whole one (`since`, the server's time), of our run."""
+    """What is remembered: of the last full export, of the last whole one (`since`, the server's time), of our run."""
 
     request: str = ""
     since: str | None = None
