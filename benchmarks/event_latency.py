@@ -137,7 +137,8 @@ def measure(folder: Path, words: str, mrns: Sequence[str], bring: Callable[[Sequ
     start, to_crm, whole = run.start_time - asked, ended - run.start_time, run.end_time - run.start_time
     print(
         f"{words:>20}: {ended - began:5.1f} s to the CRM; {asked - began:5.1f} s until the sensor asked,"
-        f" {ended - asked:4.1f} s ours (start {start:.1f} s, to the CRM {to_crm:.1f} s, whole run {whole:.1f} s)",
+        f" {ended - asked:4.1f} s ours (start {start:.1f} s, to the CRM {to_crm:.1f} s, whole run {whole:.1f} s);"
+        f" load {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores",
         flush=True,
     )
 

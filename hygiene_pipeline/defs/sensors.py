@@ -32,7 +32,8 @@ def _arrival_sensor(name: str, place: str, job_name: str, words: str) -> dg.Sens
             last_run_ns=last_run_ns(folders, practices),
         )
         as_of = datetime.fromtimestamp(at_ns // 1_000_000_000, tz=UTC).isoformat()
-        config = {"as_of": as_of, "border_checks": False, "describe": False, "settle_seconds": 0.0}
+        # What arrives while the run starts may still be written to: the run waits for it too.
+        config = {"as_of": as_of, "border_checks": False, "describe": False, "settle_seconds": _SETTLE_SECONDS}
         return dg.SensorResult(
             run_requests=[
                 dg.RunRequest(
