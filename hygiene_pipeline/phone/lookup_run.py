@@ -73,7 +73,7 @@ class LookupRun:
 
     def turns(self, requests: Iterable[LookupRequest]) -> Iterator[Turn]:
         """Ask about all requests, most urgent first. Between two turns nothing new goes out."""
-        waiting = iter(requests)
+        waiting = filter(self._is_worth_asking, requests)
         running: dict[Future[LookupOutcome], LookupRequest] = {}
         outcomes: tuple[LookupOutcome, ...] = ()
         # As many again stand ready, so that no thread waits for the last turn to be written down.
@@ -96,6 +96,10 @@ class LookupRun:
                     self._gate.close()
         finally:
             self._gate.dispose()
+
+    def _is_worth_asking(self, request: LookupRequest) -> bool:
+        """Whether anything is left to ask of it; if not, it stays due for another night."""
+        return not request.packages or bool(request.without(self.stopped_packages).packages)
 
     def _look_up(self, request: LookupRequest) -> LookupOutcome:
         """One number to its end: answered, refused, failed or never asked."""

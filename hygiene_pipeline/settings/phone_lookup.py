@@ -73,7 +73,7 @@ class TwilioLookup(LookupVendor):
     kind: Literal["twilio"]
     account_sid: Annotated[str, Field(pattern=r"^AC[0-9A-Za-z]{8,64}$")]
     api_key_sid: Annotated[str, Field(pattern=r"^SK[0-9A-Za-z]{8,64}$")] | None = None
-    packages: Annotated[tuple[LookupPackage, ...], Field(min_length=1)] = ("line_type_intelligence", "line_status")
+    packages: list[LookupPackage] = Field(default=["line_type_intelligence", "line_status"], min_length=1)
     region: Annotated[str, Field(pattern=r"^[a-z]{2}[0-9]$")] | None = None
     edge: Annotated[str, Field(pattern=r"^[a-z-]+$")] | None = None
     base_url: _Address = "https://lookups.twilio.com"
