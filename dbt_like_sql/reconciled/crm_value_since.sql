@@ -1,4 +1,4 @@
--- Since when the CRM shows each contact's present name, address, email and care status, as far as its extracts tell. One row per CRM contact.
+-- Since when the CRM shows each contact's present name, address, email, care status and insurance, as far as its extracts tell. One row per CRM contact.
 with clock as (
     select as_of from policy.clock
 ),
@@ -13,6 +13,9 @@ versions as (
         lower(trim(concat_ws('|', contact.address_line, contact.city, contact.state, contact.postal_code))) as address,
         lower(trim(contact.email)) as email,
         lower(trim(concat_ws('|', contact.care_status, contact.segments))) as care,
+        lower(trim(concat_ws(
+            '|', contact.insurance_payer_id, contact.insurance_payer, contact.insurance_member_id, contact.insurance_status
+        ))) as insurance,
         row_number() over (
             partition by contact.contact_id
             order by contact.extracted_at, contact.take_seq, contact.last_modified nulls first, contact.row_hash
@@ -26,7 +29,7 @@ present as (
     select
         contact_id,
         min(extracted_at) as first_seen_at,
-        arg_max({'person': person, 'address': address, 'email': email, 'care': care}, version) as shown,
+        arg_max({'person': person, 'address': address, 'email': email, 'care': care, 'insurance': insurance}, version) as shown,
     from versions
     group by contact_id
 ),
@@ -38,6 +41,7 @@ replaced as (
         max(version) filter (versions.address is distinct from present.shown.address) as address,
         max(version) filter (versions.email is distinct from present.shown.email) as email,
         max(version) filter (versions.care is distinct from present.shown.care) as care,
+        max(version) filter (versions.insurance is distinct from present.shown.insurance) as insurance,
     from versions
     inner join present on present.contact_id = versions.contact_id
     group by versions.contact_id
@@ -51,6 +55,7 @@ since as (
         min(modified_at) filter (version > coalesce(replaced.email, 0)) as email_since,
         -- Null as long as no extract has shown another: then nobody is known to have set it.
         min(modified_at) filter (version > replaced.care) as care_since,
+        min(modified_at) filter (version > replaced.insurance) as insurance_since,
     from versions
     inner join replaced on replaced.contact_id = versions.contact_id
     group by versions.contact_id
@@ -63,5 +68,6 @@ select
     since.address_since,
     since.email_since,
     since.care_since,
+    since.insurance_since,
 from since
 inner join present on present.contact_id = since.contact_id

@@ -71,17 +71,22 @@ care_event as (
     where event.is_cancelled is not true
     group by link.patient_id, event.evidence_ref
 ),
--- A person set the care status after the event that speaks against it: they may know what the EHR has not exported
--- yet, so the EHR's word goes to their queue and not over theirs. What a sync wrote is nobody's word.
+-- A person set the care status or the insurance after what speaks against it: they may know what the EHR has not
+-- exported or the payer has not said yet, so that word goes to their queue and not over theirs. What a sync wrote is
+-- nobody's word.
+own_write as (
+    select distinct contact_id, applied_at from sync.crm_change where applied_at is not null
+),
 set_by_person as (
-    select since.contact_id, since.care_since
+    select
+        since.contact_id,
+        case when care.contact_id is null then since.care_since end as care_since,
+        case when insurance.contact_id is null then since.insurance_since end as insurance_since
     from reconciled.crm_value_since as since
-    where
-        since.care_since is not null
-        and not exists (
-            select 1 from sync.crm_change as own
-            where own.contact_id = since.contact_id and own.applied_at = since.care_since
-        )
+    left join own_write as care on care.contact_id = since.contact_id and care.applied_at = since.care_since
+    left join own_write as insurance
+        on insurance.contact_id = since.contact_id and insurance.applied_at = since.insurance_since
+    where since.care_since is not null or since.insurance_since is not null
 ),
 decided as (
     select
@@ -98,6 +103,10 @@ decided as (
                     and regexp_full_match(decision.value, '\\+[1-9]\\d{{6,14}}')
                     then decision.value
             end
+            when
+                shown.field like 'insurance_%'
+                and person.insurance_since > coalesce(status.insurance_evidence_at, decision.decided_confirmed_at)
+                then null
             when shown.field in ('insurance_payer_id', 'insurance_payer', 'insurance_member_id') then case
                 when
                     status.insurance_reason in ('payer_mismatch', 'member_id_mismatch')

@@ -42,6 +42,10 @@ STATUS = tuple(
 CRM_VERSION = {
     "care_status": "VARCHAR",
     "segments": "VARCHAR",
+    "insurance_payer_id": "VARCHAR",
+    "insurance_payer": "VARCHAR",
+    "insurance_member_id": "VARCHAR",
+    "insurance_status": "VARCHAR",
     "contact_id": "VARCHAR",
     "first_name": "VARCHAR",
     "last_name": "VARCHAR",

@@ -71,7 +71,9 @@ create table staging.ehr_care_event (
 create table identity.patient_link (
     source varchar, source_id varchar, patient_id varchar, method varchar, match_probability double
 );
-create table reconciled.crm_value_since (contact_id varchar, care_since timestamptz);
+create table reconciled.crm_value_since (
+    contact_id varchar, care_since timestamptz, insurance_since timestamptz
+);
 create table reconciled.field_decision (
     patient_id varchar, field varchar, value varchar, source varchar, rule varchar, is_conflict boolean,
     candidates struct(source varchar, value varchar, confirmed_at timestamptz)[], decided_confirmed_at timestamptz,

@@ -259,6 +259,29 @@ def test_a_care_status_that_a_person_set_after_the_event_is_theirs(
     assert bool(bed.rows("select 1 from sync.crm_change where state = 'planned'")) is is_written
 
 
+@pytest.mark.parametrize(
+    ("since", "is_own", "is_written"),
+    [
+        pytest.param(None, False, True, id="nobody is known to have set it"),
+        pytest.param(timedelta(hours=-9), False, True, id="set before the answer"),
+        pytest.param(timedelta(hours=2), False, False, id="a person set it after the answer"),
+        pytest.param(timedelta(hours=2), True, True, id="a sync wrote it after the answer"),
+    ],
+)
+def test_an_insurance_status_that_a_person_set_after_the_answer_is_theirs(
+    bed: Bed, since: timedelta | None, is_own: bool, is_written: bool
+) -> None:
+    bed.contact()
+    bed.status(insurance_reason="coverage_inactive", insurance_evidence_ref="271/1", insurance_evidence_at=EARLIER)
+    set_at = EARLIER + since if since else None
+    bed.insert("reconciled.crm_value_since", contact_id="C1", insurance_since=set_at)
+    if is_own:
+        written = {"change_id": "x", "contact_id": "C1", "field": "insurance_status", "state": "applied"}
+        bed.insert("sync.crm_change", **written, applied_at=set_at)
+    plan_changes(bed.con, as_of=AS_OF)
+    assert bool(bed.rows("select 1 from sync.crm_change where state = 'planned'")) is is_written
+
+
 def test_a_change_says_why_and_since_when(bed: Bed) -> None:
     bed.contact()
     bed.status(
