@@ -25,7 +25,8 @@ class UnreadReplies:
     def are_there(self) -> bool:
         """Whether there is a file of replies that was not taken; a stop that a vendor told is in the ledger already."""
         paths = PLACES["replies"].paths(self._landing)
-        seen = [(path, path.stat().st_size, path.stat().st_mtime_ns) for path in paths]
+        stats = [path.stat() for path in paths]
+        seen = [(path, stat.st_size, stat.st_mtime_ns) for path, stat in zip(paths, stats, strict=True)]
         if seen != self._seen:
             ours = {name for (name,) in self._con.execute(_TOLD_BY_VENDORS).fetchall()}
             fresh, _ = new_files(self._con, PLACES["replies"], self._landing, paths)
