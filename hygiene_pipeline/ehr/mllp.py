@@ -82,6 +82,7 @@ class MllpListener:
             writer.transport.abort()
             return
         self._conversations.add(task)
+        _keep_alive(writer)
         answers: asyncio.Queue[asyncio.Task[bytes] | None] = asyncio.Queue(self._limits.unanswered)
         answering = asyncio.create_task(self._answer(answers, writer))
         reading = asyncio.create_task(self._read(reader, answers))
@@ -167,6 +168,15 @@ class MllpListener:
             except ConnectionError:
                 # What was read is stored all the same; the sender sends it again and is answered then.
                 is_there = False
+
+
+def _keep_alive(writer: asyncio.StreamWriter) -> None:
+    """A sender may be silent for hours; one whose machine is gone must not hold its connection for ever."""
+    opened = writer.get_extra_info("socket")
+    opened.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    for name, value in (("TCP_KEEPIDLE", 60), ("TCP_KEEPINTVL", 15), ("TCP_KEEPCNT", 4)):
+        if hasattr(socket, name):
+            opened.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), value)
 
 
 def fault_of(block: bytes, *, timezone: str) -> BadEvent | None:
