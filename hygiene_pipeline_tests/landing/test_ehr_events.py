@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from hygiene_pipeline.landing.file import Loaded
+from hygiene_pipeline.landing.inbox import DOCUMENTS, FRAMES
 from hygiene_pipeline_tests.ehr.test_fhir_events import PLAN, notification
 from hygiene_pipeline_tests.ehr.test_hl7_v2 import message
 from hygiene_pipeline_tests.landing.fhir_desk import Desk, ndjson, patient
@@ -65,3 +66,23 @@ def test_a_bad_resource_in_a_bundle_is_quarantined_alone(desk: Desk) -> None:
 def test_a_file_that_is_no_json_is_quarantined_whole(desk: Desk) -> None:
     assert desk.events(b'{"resourceType": "Pat', name="cut.json") == Loaded(rows=0, quarantined=1)
     assert desk.quarantined() == [(1, "", "truncated")]
+
+
+def test_what_a_receiver_stored_is_read_as_what_was_sent(desk: Desk) -> None:
+    frames = FRAMES.join([message(control="M1").encode(), b"no HL7", message(control="M2").encode()])
+    assert desk.events(frames, name="mllp-1.hl7") == Loaded(rows=2, quarantined=1)
+    documents = DOCUMENTS.join([notification("CarePlan/c1", resources=[PLAN]), json.dumps(patient("p1")).encode()])
+    assert desk.events(documents, name="fhir-1.json") == Loaded(rows=2, quarantined=0)
+    assert desk.rows("select kind from raw.ehr_event order by 1") == [
+        ("ADT^A03",),
+        ("ADT^A03",),
+        ("CarePlan",),
+        ("Patient",),
+    ]
+
+
+def test_a_warehouse_from_before_pathways_takes_messages(desk: Desk) -> None:
+    desk.events(message(control="M1").encode())
+    desk.con.execute("alter table raw.ehr_event drop column pathways")
+    desk.events(message(control="M2").encode())
+    assert desk.rows("select pathways from raw.ehr_event order by evidence_ref") == [(None,), (["I"],)]
