@@ -4,8 +4,10 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import dagster as dg
 import pytest
 
+from hygiene_pipeline.definitions import defs
 from hygiene_pipeline.defs.in_process import unrecorded_runs
 from hygiene_pipeline_tests.night.bed import PRACTICE, TinyPractice
 from hygiene_pipeline_tests.night.systems import phone_of
@@ -106,3 +108,12 @@ def test_no_event_of_the_run_holds_a_number(story: Story) -> None:
 
 def test_a_past_night_asks_nobody(story: Story) -> None:
     assert story.calls_after_the_past == len(story.calls)
+
+
+def test_only_the_night_pays() -> None:
+    paid = {
+        job.name
+        for job in defs().resolve_all_job_defs()
+        if dg.AssetKey(["sync", "phone_lookup_call"]) in job.asset_layer.selected_asset_keys
+    }
+    assert paid - {"__ASSET_JOB"} == {"nightly", "bare_night"}
