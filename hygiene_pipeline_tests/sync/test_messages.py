@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
+import duckdb
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -17,6 +18,7 @@ from pydantic import ValidationError
 from hygiene_pipeline.policies.load import load_policies
 from hygiene_pipeline.sync.calling_hours import next_opening
 from hygiene_pipeline.sync.messages import plan_messages, show_messages, write_messages
+from hygiene_pipeline.sync.tables import create_tables
 from hygiene_pipeline.sync.templates import SMS_LIMIT, Template, render
 from hygiene_pipeline_tests.sync.bed import AS_OF, NEW_E164, OLD_E164, Bed
 from hygiene_pipeline_tests.sync.practices import RIVERSIDE, practice_with
@@ -323,6 +325,22 @@ def test_a_night_pass_waits_for_the_morning(bed: Bed, tmp_path: Path) -> None:
     plan_messages(bed.con, RIVERSIDE, as_of=night)
     write_messages(bed.con, RIVERSIDE, tmp_path, as_of=night)
     assert bed.rows("select planned_at, sent_at from sync.message") == [(night, night.replace(hour=14))]
+
+
+def test_a_ledger_of_years_ago_is_kept_and_gets_what_it_lacks() -> None:
+    con = duckdb.connect()
+    con.execute("create schema sync")
+    con.execute(
+        "create table sync.message (message_id varchar, contact_id varchar, channel varchar, address_kind varchar,"
+        " template varchar, try_number integer, state varchar, reason varchar, planned_at timestamptz,"
+        " sent_at timestamptz)"
+    )
+    con.execute("insert into sync.message (message_id, state) values ('m1', 'sent')")
+    for _ in range(2):
+        create_tables(con)
+    assert con.execute("select message_id, state, provider, cost_usd from sync.message").fetchall() == [
+        ("m1", "sent", None, None)
+    ]
 
 
 OPENINGS = {
