@@ -200,9 +200,11 @@ def _work(bed: TinyPractice, simulation: Simulation, day: int) -> None:
 def summary(told: Told) -> str:
     """One line about a night."""
     states = Counter(str(row["insurance_state"]) for row in told.status.values())
+    counted = sum(told.status[key]["insurance_state"] == "current" for key in told.wrongly_active & told.status.keys())
     return (
         f"night {told.day}: accuracy {told.metric['value'] or 0:.1%} of {told.metric['denominator']} known,"
         f" {told.asking['share_answered_this_plan_year']:.1%} answered this plan year,"
         f" median age {told.asking['median_answer_age_days']:.0f} d;"
-        f" wrongly active in the CRM {len(told.wrongly_active)}; {dict(sorted(states.items()))}"
+        f" wrongly active in the CRM {len(told.wrongly_active)}, {counted} of them counted as right;"
+        f" {dict(sorted(states.items()))}"
     )
