@@ -2,7 +2,9 @@
 
 import dagster as dg
 
+from hygiene_pipeline import night as nights
 from hygiene_pipeline.landing.sources import SOURCES
+from hygiene_pipeline.sql_models import topological
 
 EVENT_SOURCES = {
     "eligibility": ("raw/pm_eligibility",),
@@ -29,9 +31,22 @@ def _event_selection(source: str) -> dg.AssetSelection:
     """What arrived, what follows from it, and no table that neither the arrival nor the write-back needs."""
     taken = dg.AssetSelection.assets(*EVENT_SOURCES[source], "raw/crm_contacts")
     fed = taken | dg.AssetSelection.assets(*_ALSO_FED.get(source, []))
-    follows = (fed.downstream() & _WRITTEN.upstream()) - dg.AssetSelection.groups("raw") - _PAID
+    follows = (fed.downstream() & _WRITTEN.upstream()) - dg.AssetSelection.groups("raw") - _PAID - _unchanged(source)
     selected = dg.AssetSelection.assets("policy/tables") | taken | follows | _issues()
     return selected | _ASKED if source == "eligibility" else selected
+
+
+def _unchanged(source: str) -> dg.AssetSelection:
+    """Staging tables that the arrival reaches only by new spellings of phone numbers, of which they hold none."""
+    models = nights.models()
+    changed = {
+        key.replace("/", ".") for key in (*EVENT_SOURCES[source], "raw/crm_contacts", *_ALSO_FED.get(source, []))
+    }
+    for name in topological(models, list(models)):
+        if not changed.isdisjoint(models[name].dependencies):
+            changed.add(name)
+    same = [name for name, model in models.items() if model.layer == "staging" and name not in changed]
+    return dg.AssetSelection.assets(*(name.split(".") for name in same))
 
 
 def _issues() -> dg.AssetSelection:

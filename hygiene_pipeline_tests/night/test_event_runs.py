@@ -115,6 +115,20 @@ def test_takes_its_own_source_and_the_crm(runs: dict[str, Run], job: str) -> Non
     assert raw == {ARRIVALS[job][1], "raw/crm_contacts"}
 
 
+OWN_STAGING = {
+    "ehr_event": ({"staging/ehr_patient", "staging/ehr_care_event"}, {"staging/pm_patient", "staging/reply"}),
+    "eligibility_event": ({"staging/pm_eligibility"}, {"staging/ehr_patient", "staging/ehr_telecom"}),
+    "reply_event": ({"staging/reply"}, {"staging/ehr_patient", "staging/pm_patient"}),
+}
+
+
+@pytest.mark.parametrize("job", ARRIVALS)
+def test_stages_what_arrived_and_no_other_source(runs: dict[str, Run], job: str) -> None:
+    needed, needless = OWN_STAGING[job]
+    assert needed <= runs[job].materialized
+    assert not needless & runs[job].materialized
+
+
 @pytest.mark.parametrize("job", ARRIVALS)
 def test_leaves_measures_copies_and_reports_to_the_night(runs: dict[str, Run], job: str) -> None:
     groups = {asset.partition("/")[0] for asset in runs[job].materialized}
