@@ -4,20 +4,21 @@ By kind, as the practice file says: a system that drops its files by itself is n
 an event takes what lies there.
 """
 
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import asdict
 from datetime import datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from hygiene_pipeline.ehr.smart_bulk import ExportOutcome
-from hygiene_pipeline.ehr.smart_bulk_http import Clock
 from hygiene_pipeline.folders import PracticeFolders
-from hygiene_pipeline.landing.fetch_ehr import fetch_ehr
 from hygiene_pipeline.landing.fetch_pm import FETCHED, fetch_pm
 from hygiene_pipeline.practice import Practice
 from hygiene_pipeline.privacy.redaction import redacted
 from hygiene_pipeline.settings.ehr import SmartBulk
 from hygiene_pipeline.settings.pm import Tebra
+
+if TYPE_CHECKING:
+    from hygiene_pipeline.ehr.smart_bulk import ExportOutcome
 
 EHR = "ehr"
 # What a fetch did, by place: counts and words, free of any record's values.
@@ -39,7 +40,7 @@ def fetch(
     *,
     as_of: datetime,
     is_first_export: bool,
-    clock: Clock,
+    clock: Callable[[], datetime],
 ) -> Fetched:
     """Ask the vendors behind `places`; what they brought is whole when this returns.
 
@@ -48,7 +49,10 @@ def fetch(
     """
     fetched: dict[str, Mapping[str, int | str]] = {}
     with redacted():
-        if EHR in places:
+        if EHR in places and isinstance(practice.ehr, SmartBulk):
+            # Imported here: an HTTP client and its cryptography, which most runs never need.
+            from hygiene_pipeline.landing.fetch_ehr import fetch_ehr
+
             outcome = fetch_ehr(practice, folders, keys, as_of=as_of, is_first=is_first_export, clock=clock)
             fetched |= {EHR: _told(outcome)} if outcome else {}
         if not set(FETCHED).isdisjoint(places):
@@ -57,7 +61,7 @@ def fetch(
     return fetched
 
 
-def _told(outcome: ExportOutcome) -> dict[str, int | str]:
+def _told(outcome: "ExportOutcome") -> dict[str, int | str]:
     """An export's outcome as metadata."""
     said = {f"export_{name}": int(value) for name, value in asdict(outcome).items() if isinstance(value, int)}
     problems = {f"export_{severity}_outcomes": count for severity, count in sorted(outcome.problems.items())}

@@ -7,8 +7,6 @@ from pathlib import Path
 
 from hygiene_pipeline.failures import KeyProblemError
 from hygiene_pipeline.message.protocol import Channel
-from hygiene_pipeline.message.smtp import SmtpChannel, SmtpServer
-from hygiene_pipeline.message.twilio_sms import TwilioAccount, TwilioSmsChannel
 from hygiene_pipeline.practice import Practice
 from hygiene_pipeline.privacy.agreements import require_agreement
 from hygiene_pipeline.privacy.keys import environment_name, find_key
@@ -36,8 +34,13 @@ def open_channels(practice: Practice, keys: Path, *, at: datetime) -> Iterator[M
 
 
 def channel_of(practice: Practice, settings: Smtp | TwilioSms, keys: Path) -> Channel:
-    """The adapter of one vendor with its secret; nothing is connected yet."""
+    """The adapter of one vendor with its secret; nothing is connected yet.
+
+    Its client is imported here, since most runs send nothing.
+    """
     if isinstance(settings, Smtp):
+        from hygiene_pipeline.message.smtp import SmtpChannel, SmtpServer
+
         return SmtpChannel(
             SmtpServer(
                 host=settings.host,
@@ -52,6 +55,8 @@ def channel_of(practice: Practice, settings: Smtp | TwilioSms, keys: Path) -> Ch
                 attempts=settings.attempts,
             )
         )
+    from hygiene_pipeline.message.twilio_sms import TwilioAccount, TwilioSmsChannel
+
     return TwilioSmsChannel(
         TwilioAccount(
             account_sid=settings.account_sid,

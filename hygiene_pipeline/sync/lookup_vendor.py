@@ -5,9 +5,7 @@ from pathlib import Path
 
 from hygiene_pipeline.failures import KeyProblemError
 from hygiene_pipeline.phone.lookup_run import Pace
-from hygiene_pipeline.phone.numverify import NumverifyAccess, NumverifyLookup
 from hygiene_pipeline.phone.protocol import PhoneLookup
-from hygiene_pipeline.phone.twilio import TwilioAccess, TwilioLookup
 from hygiene_pipeline.practice import Practice
 from hygiene_pipeline.privacy.agreements import require_agreement
 from hygiene_pipeline.privacy.keys import environment_name, find_key
@@ -49,7 +47,10 @@ def phone_lookup(practice: Practice, keys: Path, *, at: datetime) -> PhoneLookup
         raise ValueError(f"phone_lookup: {practice.phone_lookup.kind} is asked through no adapter")
     require_agreement(practice, str(part.agreement_with), at=at)
     secret = vendor_key(keys, practice)
+    # Each vendor's client is imported where it is needed: most runs need none.
     if isinstance(part, TwilioPart):
+        from hygiene_pipeline.phone.twilio import TwilioAccess, TwilioLookup
+
         return TwilioLookup(
             TwilioAccess(
                 account_sid=part.account_sid,
@@ -63,6 +64,8 @@ def phone_lookup(practice: Practice, keys: Path, *, at: datetime) -> PhoneLookup
             )
         )
     if isinstance(part, Numverify):
+        from hygiene_pipeline.phone.numverify import NumverifyAccess, NumverifyLookup
+
         return NumverifyLookup(
             NumverifyAccess(
                 key=secret,
