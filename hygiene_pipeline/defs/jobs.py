@@ -69,6 +69,7 @@ bare_night = dg.define_asset_job(
         "hygiene/suppressed_outreach",
         "metrics/benchmark",
         "metrics/coverage_of_asking",
+        "metrics/phone_cost",
         "metrics/roi",
     )
     .upstream()

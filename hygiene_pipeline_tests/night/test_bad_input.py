@@ -167,6 +167,7 @@ QUARANTINED = {
     "a line that breaks off": ("ehr/mixed.ndjson", 5, None, "truncated"),
     "a line in another encoding": ("ehr/mixed.ndjson", 6, None, "not_utf8"),
     "a resource of no known type": ("ehr/mixed.ndjson", 11, "resourceType", "unknown_resource_type"),
+    "an export without a line": ("ehr/empty.ndjson", None, None, "empty_file"),
     "a gzip file that breaks off": ("ehr/cut.ndjson.gz", None, None, "truncated"),
     "a message without a patient": ("ehr_events/adt.hl7", 5, "PID", "missing_segment"),
     "a message of 31 February": ("ehr_events/times.hl7", 1, "EVN-2", "invalid_date"),
