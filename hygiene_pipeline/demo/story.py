@@ -24,7 +24,7 @@ from hygiene_pipeline.scorecard_records import Detector
 
 RunNight = Callable[[datetime, bool], None]
 _MARK = "simulation.json"
-_FIRST_NIGHTS, _LAST_DAYS, _EVERY = 5, 10, 10
+_FIRST_NIGHTS, _LAST_DAYS, _EVERY = 3, 7, 15
 _FIELDS = ("phone", "insurance", "care", "referring_provider")
 _COUNTS = ("true_positives", "false_positives", "false_negatives", "unseen")
 _DETECTOR_OF = {
@@ -82,9 +82,9 @@ def live(
 
 
 def nights_of(days: int) -> frozenset[int]:
-    """The days whose night is run: the first five, the last eleven, and every tenth in between.
+    """The days whose night is run: the first three, the last eight, and every fifteenth in between.
 
-    The demo practice measures its sync lag over the last ten days, so every event that is measured met a pipeline that
+    The demo practice measures its sync lag over the last seven days, so every event that is measured met a pipeline that
     ran every night. What happens on a day without a night is taken by the next one, as after an outage.
     """
     first, last = range(_FIRST_NIGHTS), range(max(0, days - _LAST_DAYS), days + 1)
