@@ -4,9 +4,9 @@ import sys
 import time
 from zoneinfo import ZoneInfo
 
-from hygiene_pipeline.pm.outcomes import shipped_outcomes
 from hygiene_pipeline.pm.protocol import EligibilityAnswer
 from hygiene_pipeline.pm.x12_271 import read_271
+from hygiene_pipeline.policies.load import load_policies
 
 ISA = "ISA*00*          *00*          *ZZ*PAYER          *ZZ*CLINIC         *260301*0700*^*00501*000000001*0*P*:~"
 GS = "GS*HB*PAYER*CLINIC*20260301*0700*1*X*005010X279A1~"
@@ -25,7 +25,7 @@ def main(transactions: int) -> None:
     body = "".join(TRANSACTION.format(n=n, said=SAID[n % len(SAID)]) for n in range(transactions))
     text = f"{ISA}{GS}{body}GE*{transactions}*1~IEA*1*000000001~"
     start = time.perf_counter()
-    read = list(read_271(text, outcomes=shipped_outcomes(), timezone=ZoneInfo("America/New_York")))
+    read = list(read_271(text, outcomes=load_policies().x12_outcomes, timezone=ZoneInfo("America/New_York")))
     seconds = time.perf_counter() - start
     answers = sum(isinstance(each, EligibilityAnswer) for each in read)
     print(

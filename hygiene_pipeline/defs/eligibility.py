@@ -28,5 +28,6 @@ def eligibility_checks_due(context: dg.AssetExecutionContext, deployment: Deploy
     """
     tell("asking for eligibility checks")
     with deployment.night(context.partition_key) as night:
-        rows = write_inquiries(night.warehouse.con, night.folders.outbox)
+        service_type = night.practice.policies.x12_outcomes.service_type
+        rows = write_inquiries(night.warehouse.con, night.folders.outbox, service_type=service_type)
     return dg.MaterializeResult(metadata={"dagster/row_count": rows})

@@ -84,8 +84,8 @@ def live(
 def nights_of(days: int) -> frozenset[int]:
     """The days whose night is run: the first three, the last eight, and every fifteenth in between.
 
-    The demo practice measures its sync lag over the last seven days, so every event that is measured met a pipeline that
-    ran every night. What happens on a day without a night is taken by the next one, as after an outage.
+    The demo practice measures its sync lag over the last seven days, so every event that is measured met a pipeline
+    that ran every night. What happens on a day without a night is taken by the next one, as after an outage.
     """
     first, last = range(_FIRST_NIGHTS), range(max(0, days - _LAST_DAYS), days + 1)
     return frozenset(day for day in (*first, *last, *range(0, days, _EVERY)) if day <= days)

@@ -21,7 +21,7 @@ from hygiene_pipeline.landing.record_versions import create_raw_table
 from hygiene_pipeline.landing.rejects import reject, reject_rows
 from hygiene_pipeline.landing.tabular import lay_csv, take
 from hygiene_pipeline.pm.fhir_eligibility import read_response
-from hygiene_pipeline.pm.outcomes import shipped_outcomes
+from hygiene_pipeline.pm.outcomes import Outcomes
 from hygiene_pipeline.pm.protocol import EligibilityAnswer, Unusable
 from hygiene_pipeline.pm.x12_271 import read_271
 
@@ -42,19 +42,25 @@ def load_eligibility(
     *,
     extracted_at: datetime,
     timezone: str,
+    outcomes: Outcomes,
     mapping: Mapping[str, ColumnNames] | None = None,
 ) -> Loaded:
-    """Load answers by file ending; X12 times, and others without offset, are in the practice's `timezone`."""
+    """Load answers by file ending; X12 times, and others without offset, are in the practice's `timezone`.
+
+    `outcomes` says what a payer's codes mean.
+    """
     create_tables(con)
     names = (mapping or {}).get(ELIGIBILITY.place, {})
     loaded = Loaded(rows=0, quarantined=0)
     for file in sorted(files, key=lambda each: each.take_seq):
         delivery = of_file(ELIGIBILITY, file, extracted_at=extracted_at, timezone=timezone, names=names)
-        loaded += _load_file(con, delivery, file.path.suffix.lower(), file.path.read_bytes())
+        loaded += _load_file(con, delivery, file.path.suffix.lower(), file.path.read_bytes(), outcomes)
     return loaded
 
 
-def _load_file(con: duckdb.DuckDBPyConnection, delivery: Delivery, suffix: str, data: bytes) -> Loaded:
+def _load_file(
+    con: duckdb.DuckDBPyConnection, delivery: Delivery, suffix: str, data: bytes, outcomes: Outcomes
+) -> Loaded:
     if suffix == ".csv":
         return _load_csv(con, delivery, data)
     if suffix not in (*_X12, ".ndjson"):
@@ -64,8 +70,8 @@ def _load_file(con: duckdb.DuckDBPyConnection, delivery: Delivery, suffix: str, 
         return Loaded(rows=0, quarantined=reject(con, delivery, "empty_file"))
     zone = ZoneInfo(delivery.timezone)
     if suffix == ".ndjson":
-        return _load_answers(con, delivery, _read_fhir(text, zone))
-    return _load_answers(con, delivery, read_271(text, outcomes=shipped_outcomes(), timezone=zone))
+        return _load_answers(con, delivery, _read_fhir(text, zone, outcomes))
+    return _load_answers(con, delivery, read_271(text, outcomes=outcomes, timezone=zone))
 
 
 def _text(data: bytes) -> str:
@@ -76,7 +82,7 @@ def _text(data: bytes) -> str:
     return data.decode("latin-1") if has_marks else text
 
 
-def _read_fhir(text: str, zone: ZoneInfo) -> Iterator[EligibilityAnswer | Unusable]:
+def _read_fhir(text: str, zone: ZoneInfo, outcomes: Outcomes) -> Iterator[EligibilityAnswer | Unusable]:
     for line, original in enumerate(text.split("\n"), start=1):
         if not original.strip():
             continue
@@ -85,7 +91,7 @@ def _read_fhir(text: str, zone: ZoneInfo) -> Iterator[EligibilityAnswer | Unusab
         except (ValueError, RecursionError):
             yield Unusable(position=line, reason="not_json", original=original)
             continue
-        yield read_response(resource, position=line, original=original, outcomes=shipped_outcomes(), timezone=zone)
+        yield read_response(resource, position=line, original=original, outcomes=outcomes, timezone=zone)
 
 
 def _load_answers(

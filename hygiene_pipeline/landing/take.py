@@ -92,7 +92,12 @@ def _events(warehouse: Warehouse, practice: Practice, files: Sequence[LandingFil
 
 def _eligibility(warehouse: Warehouse, practice: Practice, files: Sequence[LandingFile], as_of: datetime) -> Loaded:
     return load_eligibility(
-        warehouse.con, files, extracted_at=as_of, timezone=practice.timezone, mapping=practice.columns
+        warehouse.con,
+        files,
+        extracted_at=as_of,
+        timezone=practice.timezone,
+        outcomes=practice.policies.x12_outcomes,
+        mapping=practice.columns,
     )
 
 

@@ -1,18 +1,13 @@
-"""What a payer's codes say about coverage, by the table `policies/x12_outcomes.yaml`. Knows no file format."""
+"""What a payer's codes say about coverage, by the policy `x12_outcomes`. Knows no file format."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
-from functools import cache
-from pathlib import Path
 from typing import Literal
 
-import yaml
 from pydantic import BaseModel, ConfigDict
 
 from hygiene_pipeline.pm.protocol import Result
-
-_TABLE = Path(__file__).parent.parent / "policies" / "x12_outcomes.yaml"
 
 
 class Outcome(BaseModel):
@@ -55,12 +50,6 @@ class Rejection:
     code: str
     follow_up: str
     level: str
-
-
-@cache
-def shipped_outcomes() -> Outcomes:
-    """The table as shipped."""
-    return Outcomes.model_validate(yaml.safe_load(_TABLE.read_text(encoding="utf-8")))
 
 
 def decide(

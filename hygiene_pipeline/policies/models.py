@@ -4,6 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, NonNegativeFloat, PositiveInt
 
+from hygiene_pipeline.pm.outcomes import Outcomes
 from hygiene_pipeline.policies.care import CarePolicy
 from hygiene_pipeline.policies.insurance import InsurancePolicy
 from hygiene_pipeline.policies.reengagement import ReengagementPolicy
@@ -120,3 +121,4 @@ class Policies(Strict):
     delivery: DeliveryPolicy
     reengagement: ReengagementPolicy
     audit: AuditPolicy
+    x12_outcomes: Outcomes

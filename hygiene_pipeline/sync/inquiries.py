@@ -9,7 +9,6 @@ from pathlib import Path
 
 import duckdb
 
-from hygiene_pipeline.pm.outcomes import shipped_outcomes
 from hygiene_pipeline.private_files import write_whole
 from hygiene_pipeline.sync.counting import count_of
 
@@ -36,13 +35,15 @@ order by rank
 """
 
 
-def write_inquiries(con: duckdb.DuckDBPyConnection, outbox: Path) -> int:
+def write_inquiries(con: duckdb.DuckDBPyConnection, outbox: Path, *, service_type: str) -> int:
     """Make `eligibility/checks_due.csv` in the outbox name exactly the inquiries due, the most urgent first.
+
+    `service_type` is the X12 code that is asked about: 30, health benefit plan coverage, unless a policy says another.
 
     With nothing due it holds its header alone, so that yesterday's are not asked again; an unchanged file is left as
     it is. A replay of an earlier time writes none. Returns how many are due.
     """
-    rows = con.execute(_DUE, {"service_type": shipped_outcomes().service_type}).fetchall()
+    rows = con.execute(_DUE, {"service_type": service_type}).fetchall()
     if count_of(con, _LATER_NIGHTS, {}):
         return len(rows)
     text = StringIO()

@@ -8,6 +8,7 @@ from typing import Any
 
 from hygiene_pipeline.landing import eligibility, ledger, replies, tabular
 from hygiene_pipeline.landing.file import LandingFile, Loaded
+from hygiene_pipeline.policies.load import load_policies
 from hygiene_pipeline_tests.bed import Bed
 
 FIRST_NIGHT = datetime(2026, 3, 1, 7, tzinfo=UTC)
@@ -23,6 +24,7 @@ class Desk(Bed):
         self.con.execute("set threads = 1")
         self.folder = folder
         self.nights = 0
+        self.outcomes = load_policies().x12_outcomes
         ledger.create_tables(self.con)
         for loader in (tabular, eligibility, replies):
             loader.create_tables(self.con)
@@ -44,7 +46,9 @@ class Desk(Bed):
             "pm/eligibility",
             f"pm/eligibility/{name}",
             content,
-            lambda file, at: eligibility.load_eligibility(self.con, [file], extracted_at=at, timezone=ZONE),
+            lambda file, at: eligibility.load_eligibility(
+                self.con, [file], extracted_at=at, timezone=ZONE, outcomes=self.outcomes
+            ),
         )
 
     def take_replies(self, content: str | bytes) -> Loaded:

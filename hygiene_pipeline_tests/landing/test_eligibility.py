@@ -5,6 +5,7 @@ import json
 import pytest
 
 from hygiene_pipeline.landing.file import Loaded
+from hygiene_pipeline.policies.load import load_policies
 from hygiene_pipeline_tests.landing.desk import Desk
 from hygiene_pipeline_tests.pm.interchange import interchange, subscriber
 
@@ -49,6 +50,12 @@ def test_an_answer_is_the_same_in_every_format(desk, name, content, source, ref,
     assert (row["at"], row["result"]) == ("2026-03-01 04:30:00+00", "active")
     assert (row["source_format"], row["evidence_ref"], row["source_line"]) == (source, ref, line)
     assert row["source_file"] == f"pm/eligibility/{name}"
+
+
+def test_a_practice_may_read_a_code_in_its_own_way(desk):
+    desk.outcomes = load_policies({"x12_outcomes": {"benefits": {"1": {"result": "inactive"}}}}).x12_outcomes
+    desk.take_eligibility("a.271", X12)
+    assert [row["result"] for row in desk.rows("select result from raw.pm_eligibility")] == ["inactive"]
 
 
 def test_plan_dates_and_messages_are_kept(desk):

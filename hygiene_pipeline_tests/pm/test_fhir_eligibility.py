@@ -8,8 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hygiene_pipeline.pm.fhir_eligibility import read_response
-from hygiene_pipeline.pm.outcomes import shipped_outcomes
 from hygiene_pipeline.pm.protocol import EligibilityAnswer, Unusable
+from hygiene_pipeline.policies.load import load_policies
 
 ZONE = ZoneInfo("America/New_York")
 RESPONSE = {
@@ -30,7 +30,7 @@ def error(*codes: str) -> list[dict[str, object]]:
 
 def read(resource: object) -> EligibilityAnswer | Unusable:
     return read_response(
-        resource, position=3, original=json.dumps(resource), outcomes=shipped_outcomes(), timezone=ZONE
+        resource, position=3, original=json.dumps(resource), outcomes=load_policies().x12_outcomes, timezone=ZONE
     )
 
 

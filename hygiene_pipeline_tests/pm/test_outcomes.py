@@ -4,9 +4,10 @@ from datetime import date
 
 import pytest
 
-from hygiene_pipeline.pm.outcomes import Benefit, Rejection, decide, shipped_outcomes
+from hygiene_pipeline.pm.outcomes import Benefit, Rejection, decide
+from hygiene_pipeline.policies.load import load_policies
 
-OUTCOMES = shipped_outcomes()
+OUTCOMES = load_policies().x12_outcomes
 TODAY = date(2026, 3, 1)
 NOT_FOUND = [str(code) for code in (64, 65, 67, 68, *range(71, 79))]
 PAYER_ERROR = [

@@ -4,9 +4,9 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from hygiene_pipeline.pm.outcomes import shipped_outcomes
 from hygiene_pipeline.pm.protocol import EligibilityAnswer, Unusable
 from hygiene_pipeline.pm.x12_271 import read_271
+from hygiene_pipeline.policies.load import load_policies
 from hygiene_pipeline_tests.pm.interchange import (
     BHT,
     ISA,
@@ -24,7 +24,7 @@ DEPENDENT = ("HL*4*3*23*0", "TRN*2*T-2*9CLINIC000", "NM1*03*1*ROE*TIM")
 
 
 def read(text: str) -> tuple[list[EligibilityAnswer], list[Unusable]]:
-    read = list(read_271(text, outcomes=shipped_outcomes(), timezone=ZONE))
+    read = list(read_271(text, outcomes=load_policies().x12_outcomes, timezone=ZONE))
     return [each for each in read if isinstance(each, EligibilityAnswer)], [
         each for each in read if isinstance(each, Unusable)
     ]
@@ -334,7 +334,7 @@ def test_an_answer_is_matched_to_its_inquiry_by_trace(first, second, check_id):
     assert one(interchange(transaction(*body))).check_id == check_id
 
 
-OUTCOMES = shipped_outcomes()
+OUTCOMES = load_policies().x12_outcomes
 
 
 @pytest.mark.parametrize(("qualifier", "end"), OUTCOMES.plan_dates.items())

@@ -6,9 +6,9 @@ from zoneinfo import ZoneInfo
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hygiene_pipeline.pm.outcomes import shipped_outcomes
 from hygiene_pipeline.pm.protocol import EligibilityAnswer, Unusable
 from hygiene_pipeline.pm.x12_271 import read_271
+from hygiene_pipeline.policies.load import load_policies
 from hygiene_pipeline_tests.pm.interchange import BHT, ISA, PAYER, PROVIDER, SUBSCRIBER, enclosed, interchange
 
 SEGMENTS = st.sampled_from(
@@ -67,7 +67,7 @@ def interchange_texts(draw: st.DrawFn) -> str:
 
 
 def read(text: str) -> list[EligibilityAnswer | Unusable]:
-    return list(read_271(text, outcomes=shipped_outcomes(), timezone=ZoneInfo("America/New_York")))
+    return list(read_271(text, outcomes=load_policies().x12_outcomes, timezone=ZoneInfo("America/New_York")))
 
 
 def kept(found: list[EligibilityAnswer | Unusable]) -> set[str]:

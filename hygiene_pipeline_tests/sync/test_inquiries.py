@@ -34,7 +34,7 @@ def bed() -> Bed:
 
 def written(bed: Bed, outbox: Path, rows: Sequence[dict[str, Any]]) -> list[dict[str, str]]:
     bed.table("hygiene.eligibility_recheck_plan", rows)
-    assert write_inquiries(bed.con, outbox) == sum(not row["is_left_out"] for row in rows)
+    assert write_inquiries(bed.con, outbox, service_type="30") == sum(not row["is_left_out"] for row in rows)
     with (outbox / FILE).open(encoding="utf-8", newline="") as lines:
         return list(csv.DictReader(lines))
 
