@@ -77,7 +77,7 @@ JOBS = "bare_night ehr_event eligibility_event nightly referring_providers reply
 SCHEDULES = "nightly_riverside referring_providers_riverside scorecard_riverside"
 SENSORS = "ehr_event_arrived eligibility_arrived reply_arrived run_failed"
 # Slow to import and needed by few steps; those import them when they run.
-IMPORTED_LATE = ("great_expectations", "pandas", "sqlglot", "zeep", "twilio", "httpx", "jwt")
+IMPORTED_LATE = ("great_expectations", "pandas", "sqlglot", "altair", "zeep", "twilio", "httpx", "jwt")
 
 _LOAD = """
 import json, sys, warnings

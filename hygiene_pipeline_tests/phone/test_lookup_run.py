@@ -283,7 +283,9 @@ def test_no_more_than_agreed_are_asked_at_once_and_a_second() -> None:
 @pytest.mark.parametrize("per_second", [0.5, 3.0, 250.0])
 def test_a_rate_may_be_less_than_one_a_second(per_second: float) -> None:
     gate = Gate(per_second=per_second, patience=PATIENCE)
+    began = time.monotonic()
     gate.enter()
+    assert time.monotonic() - began < 1, "the first call waits for nobody"
     gate.succeeded()
     gate.dispose()
 
