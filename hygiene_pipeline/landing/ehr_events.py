@@ -5,14 +5,15 @@ A sound FHIR resource that came in an event is also a version of that resource a
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import datetime
+from itertools import count
 
 import duckdb
 import pyarrow as pa
 
 from hygiene_pipeline.ehr import fhir_events, hl7_v2
-from hygiene_pipeline.ehr.event import BadEvent, EhrEvent, EventFile
+from hygiene_pipeline.ehr.event import EhrEvent, EventFile
 from hygiene_pipeline.landing import fhir_ndjson
 from hygiene_pipeline.landing.fhir_lines import screen_source
 from hygiene_pipeline.landing.fhir_schemas import RESOURCES
@@ -42,6 +43,7 @@ _COLUMNS: dict[str, pa.DataType] = {
     "evidence_ref": pa.string(),
     "phones": pa.list_(_PHONE),
 }
+_BATCH_BYTES = 16 << 20
 
 
 def create_tables(con: duckdb.DuckDBPyConnection) -> None:
@@ -67,62 +69,99 @@ def load_ehr_events(
     """Take whole files; `timezone` is the practice's, for HL7 times that name no offset."""
     create_tables(con)
     total = Loaded(rows=0, quarantined=0)
-    for file in files:
-        content = file.path.read_bytes()
-        is_hl7 = file.path.suffix.lower() == ".hl7"
-        parsed = hl7_v2.parse(content, timezone=timezone) if is_hl7 else fhir_events.parse(content)
-        _quarantine(con, file, parsed.bad, extracted_at=extracted_at)
-        _append_resources(con, file, parsed, extracted_at=extracted_at)
-        rows = _append_events(con, file, parsed.events, extracted_at=extracted_at)
-        total += Loaded(rows=rows, quarantined=len(parsed.bad))
+    for batch in _batches(files):
+        parsed = [_parse(file, timezone=timezone) for file in batch]
+        _append_resources(con, batch, parsed, extracted_at=extracted_at)
+        total += Loaded(
+            rows=_append_events(con, batch, parsed, extracted_at=extracted_at),
+            quarantined=_quarantine(con, batch, parsed, extracted_at=extracted_at),
+        )
     return total
 
 
+def _batches(files: Sequence[LandingFile]) -> Iterator[list[LandingFile]]:
+    """Many small files at once, since each statement costs more than what a notification holds; few large ones."""
+    batch: list[LandingFile] = []
+    size = 0
+    for file in files:
+        batch.append(file)
+        size += file.path.stat().st_size
+        if size >= _BATCH_BYTES:
+            yield batch
+            batch, size = [], 0
+    if batch:
+        yield batch
+
+
+def _parse(file: LandingFile, *, timezone: str) -> EventFile:
+    content = file.path.read_bytes()
+    is_hl7 = file.path.suffix.lower() == ".hl7"
+    return hl7_v2.parse(content, timezone=timezone) if is_hl7 else fhir_events.parse(content)
+
+
 def _append_events(
-    con: duckdb.DuckDBPyConnection, file: LandingFile, events: Sequence[EhrEvent], *, extracted_at: datetime
+    con: duckdb.DuckDBPyConnection,
+    files: Sequence[LandingFile],
+    parsed: Sequence[EventFile],
+    *,
+    extracted_at: datetime,
 ) -> int:
     """Add the events that nobody has sent before, the first of each id."""
-    if not events:
+    if not any(each.events for each in parsed):
         return 0
-    con.register("ehr_event_batch", _table(events))
-    names = ", ".join(f'"{name}"' for name in _COLUMNS)
+    con.register("ehr_event_batch", _table(files, parsed))
+    names = ", ".join(f'"{name}"' for name in (*_COLUMNS, "source_file", "source_line", "file_id", "take_seq"))
     row = con.execute(
-        f"""insert into raw.ehr_event
-              ({names}, source_file, source_line, file_id, take_seq, extracted_at, row_hash)
-            select {names}, ?, source_line, ?, ?, ?, row_hash
+        f"""insert into raw.ehr_event ({names}, extracted_at, row_hash)
+            select {names}, ?, row_hash
             from ehr_event_batch
             where event_id not in (select event_id from raw.ehr_event)
-            qualify row_number() over (partition by event_id order by position) = 1""",
-        [file.name, file.file_id, file.take_seq, extracted_at],
+            qualify row_number() over (partition by event_id order by position) = 1
+            order by position""",
+        [extracted_at],
     ).fetchone()
     con.unregister("ehr_event_batch")
     return int(row[0]) if row else 0
 
 
 def _append_resources(
-    con: duckdb.DuckDBPyConnection, file: LandingFile, parsed: EventFile, *, extracted_at: datetime
+    con: duckdb.DuckDBPyConnection,
+    files: Sequence[LandingFile],
+    parsed: Sequence[EventFile],
+    *,
+    extracted_at: datetime,
 ) -> None:
-    if not parsed.resources:
+    lines = list(_lines(parsed))
+    if not lines:
         return
-    # Of a JSON document the place in its bundle says more than a line.
-    lines = [
-        Line(ordinal=ordinal, line=ordinal + 1, text=json.dumps(resource, ensure_ascii=False).encode())
-        for ordinal, resource in enumerate(parsed.resources)
-    ]
-    types = {str(resource["resourceType"]) for resource in parsed.resources} & RESOURCES.keys()
+    types = {str(resource["resourceType"]) for each in parsed for resource in each.resources} & RESOURCES.keys()
     source = keep_lines(con, lines)
     screen_source(con, source, types, extracted_at.date(), 0)
     con.execute("create or replace temp table fhir_fault (ordinal bigint)")
-    fhir_ndjson.append(con, source, file, extracted_at=extracted_at)
+    fhir_ndjson.append(con, source, files, extracted_at=extracted_at)
     forget(con)
 
 
+def _lines(parsed: Sequence[EventFile]) -> Iterator[Line]:
+    """The resources of all files as lines; of a JSON document the place in its bundle says more than a line."""
+    ordinal = count()
+    for file, each in enumerate(parsed):
+        for line, resource in enumerate(each.resources, start=1):
+            text = json.dumps(resource, ensure_ascii=False).encode()
+            yield Line(ordinal=next(ordinal), line=line, text=text, file=file)
+
+
 def _quarantine(
-    con: duckdb.DuckDBPyConnection, file: LandingFile, bad: Sequence[BadEvent], *, extracted_at: datetime
-) -> None:
+    con: duckdb.DuckDBPyConnection,
+    files: Sequence[LandingFile],
+    parsed: Sequence[EventFile],
+    *,
+    extracted_at: datetime,
+) -> int:
     rows = [
-        [file.name, each.source_line, each.field, each.reason, each.original, file.file_id, extracted_at]
-        for each in bad
+        [file.name, bad.source_line, bad.field, bad.reason, bad.original, file.file_id, extracted_at]
+        for file, each in zip(files, parsed, strict=True)
+        for bad in each.bad
     ]
     if rows:
         con.executemany(
@@ -131,13 +170,20 @@ def _quarantine(
                values ('ehr', 'ehr_events', ?, ?, ?, ?, ?, ?, ?)""",
             rows,
         )
+    return len(rows)
 
 
-def _table(events: Sequence[EhrEvent]) -> pa.Table:
-    columns = {name: pa.array([_value(event, name) for event in events], type=kind) for name, kind in _COLUMNS.items()}
-    columns["source_line"] = pa.array([event.source_line for event in events], pa.int64())
-    columns["row_hash"] = pa.array([_row_hash(event) for event in events], pa.string())
-    columns["position"] = pa.array(range(len(events)), pa.int64())
+def _table(files: Sequence[LandingFile], parsed: Sequence[EventFile]) -> pa.Table:
+    pairs = [(file, event) for file, each in zip(files, parsed, strict=True) for event in each.events]
+    columns = {
+        name: pa.array([_value(event, name) for _, event in pairs], type=kind) for name, kind in _COLUMNS.items()
+    }
+    columns["source_file"] = pa.array([file.name for file, _ in pairs], pa.string())
+    columns["source_line"] = pa.array([event.source_line for _, event in pairs], pa.int64())
+    columns["file_id"] = pa.array([file.file_id for file, _ in pairs], pa.string())
+    columns["take_seq"] = pa.array([file.take_seq for file, _ in pairs], pa.int64())
+    columns["row_hash"] = pa.array([_row_hash(event) for _, event in pairs], pa.string())
+    columns["position"] = pa.array(range(len(pairs)), pa.int64())
     return pa.table(columns)
 
 

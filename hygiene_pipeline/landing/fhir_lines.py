@@ -81,11 +81,11 @@ def _is_in_order(con: duckdb.DuckDBPyConnection, file: NdjsonFile, rows: int) ->
 
 def _number(con: duckdb.DuckDBPyConnection, file: NdjsonFile) -> None:
     """Keep line numbers only if they do not follow from the order."""
-    con.execute("create or replace temp table fhir_number (ordinal bigint, line bigint)")
+    con.execute("create or replace temp table fhir_number (ordinal bigint, line bigint, file bigint)")
     numbers = file.line_numbers()
     if numbers is not None:
         con.register("fhir_numbers", pa.table({"line": numbers}))
-        con.execute("insert into fhir_number select row_number() over () - 1, line from fhir_numbers")
+        con.execute("insert into fhir_number select row_number() over () - 1, line, 0 from fhir_numbers")
         con.unregister("fhir_numbers")
 
 

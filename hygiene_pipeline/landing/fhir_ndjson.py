@@ -46,15 +46,18 @@ def load_fhir(
     return total
 
 
-def append(con: duckdb.DuckDBPyConnection, source: Source, file: LandingFile, *, extracted_at: datetime) -> int:
+def append(
+    con: duckdb.DuckDBPyConnection, source: Source, files: Sequence[LandingFile], *, extracted_at: datetime
+) -> int:
     """Append the new versions among `fhir_line` to the raw tables, but for the lines in `fhir_fault`."""
     rows = 0
+    fhir_versions.keep_files(con, files)
     names = resource_types(con)
     if isinstance(source, DirectSource) and _is_better_kept(con, names):
         source = keep_text(con, source)
     for name in names:
         if new := fhir_versions.find_new(con, name):
-            fhir_versions.append_new(con, name, source, file, extracted_at=extracted_at)
+            fhir_versions.append_new(con, name, source, extracted_at=extracted_at)
             rows += new
     return rows
 
@@ -81,7 +84,7 @@ def _load_file(
         con.execute(_INSERT_FILE, [file.name, reason, file.file_id, extracted_at])
         quarantined += 1
     fhir_verdict.count_sample(con, file, counts, extracted_at=extracted_at)
-    rows = append(con, source, file, extracted_at=extracted_at)
+    rows = append(con, source, [file], extracted_at=extracted_at)
     forget(con)
     return Loaded(rows=rows, quarantined=quarantined)
 

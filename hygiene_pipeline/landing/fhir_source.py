@@ -64,11 +64,11 @@ def keep_lines(con: duckdb.DuckDBPyConnection, lines: Iterable[Line]) -> TextSou
     """Put numbered lines into `fhir_text`; a line that is not UTF-8 is kept as null."""
     con.execute("create or replace temp table fhir_taken (ordinal bigint, text varchar)")
     con.execute("create or replace temp view fhir_text as select ordinal, text from fhir_taken")
-    con.execute("create or replace temp table fhir_number (ordinal bigint, line bigint)")
+    con.execute("create or replace temp table fhir_number (ordinal bigint, line bigint, file bigint)")
     for batch in _batches(lines):
         con.register("fhir_batch", batch)
         con.execute("insert into fhir_taken select ordinal, text from fhir_batch")
-        con.execute("insert into fhir_number select ordinal, line from fhir_batch")
+        con.execute("insert into fhir_number select ordinal, line, file from fhir_batch")
         con.unregister("fhir_batch")
     return TextSource()
 
@@ -92,7 +92,7 @@ def forget(con: duckdb.DuckDBPyConnection) -> None:
     """Drop the temporary tables and views."""
     for view in ("fhir_line", "fhir_text"):
         con.execute(f"drop view if exists {view}")
-    for table in ("fhir_taken", "fhir_number", "fhir_screened", "fhir_fault", "fhir_new"):
+    for table in ("fhir_taken", "fhir_number", "fhir_screened", "fhir_fault", "fhir_file", "fhir_new"):
         con.execute(f"drop table if exists {table}")
 
 
@@ -114,6 +114,7 @@ def _table(lines: Sequence[Line]) -> pa.Table:
         {
             "ordinal": pa.array([line.ordinal for line in lines], pa.int64()),
             "line": pa.array([line.line for line in lines], pa.int64()),
+            "file": pa.array([line.file for line in lines], pa.int64()),
             "text": pa.array([_text(line.text) for line in lines], pa.large_string()),
         }
     )

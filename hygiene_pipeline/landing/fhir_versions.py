@@ -1,10 +1,11 @@
 """The raw FHIR tables: a log of resource versions. A resource that an export no longer holds is not removed by that.
 
-A row is added only if the elements kept of the resource differ from the latest stored version of the same id, and from
-the version before it in the same file: exports repeat resources, and some repeat ids.
+A row is added only if the elements kept of the resource differ from the version of the same id before it, stored or
+arriving with it: exports repeat resources, and some repeat ids. A later file's version is the later one, and within a
+file the one that was updated later.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 
@@ -43,25 +44,30 @@ def find_new(con: duckdb.DuckDBPyConnection, resource: str) -> int:
         f"""
         create or replace temp table fhir_new as
         with arriving as (
-            select ordinal, id, last_updated, row_hash
+            select fhir_line.ordinal, fhir_line.id, fhir_line.last_updated, fhir_line.row_hash,
+                   coalesce(fhir_number.line, fhir_line.ordinal + 1) as line, coalesce(fhir_number.file, 0) as file
             from fhir_line
-            where resource_type = $resource and ordinal not in (select ordinal from fhir_fault)
+            left join fhir_number on fhir_number.ordinal = fhir_line.ordinal
+            where fhir_line.resource_type = $resource
+                and fhir_line.ordinal not in (select ordinal from fhir_fault)
         ),
         stored as (
-            select id, arg_max(row_hash, row(extracted_at, take_seq, last_updated, source_line)) as row_hash
+            select id, arg_max(
+                       row_hash, row(extracted_at, take_seq, last_updated is not null, last_updated, source_line)
+                   ) as row_hash
             from {_table(resource)}
             where {is_own} and id in (select id from arriving)
             group by id
         ),
         in_order as (
-            select *, lag(row_hash) over (partition by id order by last_updated nulls first, ordinal) as row_hash_before
+            select *, lag(row_hash) over (
+                       partition by id order by file, last_updated nulls first, ordinal
+                   ) as row_hash_before
             from arriving
         )
-        select in_order.ordinal, in_order.id, in_order.last_updated, in_order.row_hash,
-               coalesce(fhir_number.line, in_order.ordinal + 1) as line
+        select in_order.ordinal, in_order.id, in_order.last_updated, in_order.row_hash, in_order.line, in_order.file
         from in_order
         left join stored on stored.id = in_order.id
-        left join fhir_number on fhir_number.ordinal = in_order.ordinal
         where in_order.row_hash is distinct from coalesce(in_order.row_hash_before, stored.row_hash)""",
         {"resource": resource},
     )
@@ -69,9 +75,21 @@ def find_new(con: duckdb.DuckDBPyConnection, resource: str) -> int:
     return int(row[0]) if row else 0
 
 
-def append_new(
-    con: duckdb.DuckDBPyConnection, resource: str, source: Source, file: LandingFile, *, extracted_at: datetime
-) -> None:
+def keep_files(con: duckdb.DuckDBPyConnection, files: Sequence[LandingFile]) -> None:
+    """Put the files that the lines of `fhir_line` come from into `fhir_file`, numbered as the lines number them."""
+    con.execute(
+        """create or replace temp table fhir_file as
+           select unnest(range(len($names))) as file, unnest($names) as source_file, unnest($ids) as file_id,
+                  unnest($seqs) as take_seq""",
+        {
+            "names": [file.name for file in files],
+            "ids": [file.file_id for file in files],
+            "seqs": [file.take_seq for file in files],
+        },
+    )
+
+
+def append_new(con: duckdb.DuckDBPyConnection, resource: str, source: Source, *, extracted_at: datetime) -> None:
     """Read the elements of the lines in `fhir_new`, typed, into the raw table."""
     kept = elements(resource) if resource in RESOURCES else _OTHER_COLUMNS
     columns: dict[str, Shape] = {"resourceType": TEXT, **{column.name: column.shape for column in kept}}
@@ -79,18 +97,13 @@ def append_new(
     with _joined_as_written(con):
         con.execute(
             f"""insert into {_table(resource)}
-                select {values}, fhir_new.last_updated, $source_file, fhir_new.line, $file_id, $take_seq, $extracted_at,
-                       fhir_new.row_hash
+                select {values}, fhir_new.last_updated, fhir_file.source_file, fhir_new.line, fhir_file.file_id,
+                       fhir_file.take_seq, $extracted_at, fhir_new.row_hash
                 from {source.relation(columns)} as resource
                 inner join fhir_new on fhir_new.{source.key} = resource.{source.key}
+                inner join fhir_file on fhir_file.file = fhir_new.file
                 where resource."resourceType" = $resource""",
-            {
-                "resource": resource,
-                "source_file": file.name,
-                "file_id": file.file_id,
-                "take_seq": file.take_seq,
-                "extracted_at": extracted_at,
-            },
+            {"resource": resource, "extracted_at": extracted_at},
         )
 
 

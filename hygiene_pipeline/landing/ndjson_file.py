@@ -26,11 +26,12 @@ _TYPE = re.compile(rb'"resourceType"\s*:\s*"([A-Za-z]{1,64})"')
 
 @dataclass(frozen=True, kw_only=True)
 class Line:
-    """One line that is not blank."""
+    """One line that is not blank; `file` says of which file, where several are taken as one."""
 
     ordinal: int
     line: int
     text: bytes
+    file: int = 0
 
 
 @dataclass(frozen=True, kw_only=True)

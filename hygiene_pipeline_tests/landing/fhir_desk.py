@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -54,6 +54,17 @@ class Desk:
             content,
             lambda files, at: load_ehr_events(self.con, files, extracted_at=at, timezone=zone),
         )
+
+    def events_of(self, contents: Sequence[bytes], *, at_once: bool) -> list[Loaded]:
+        """Take several JSON files of events of one night, in one go or one after the other."""
+        files = []
+        for number, content in enumerate(contents, start=1):
+            path = self.folder / f"{number}.json"
+            path.write_bytes(content)
+            name = f"ehr_events/{path.name}"
+            files.append(LandingFile(file_id=f"{number}", place="ehr_events", name=name, path=path, take_seq=number))
+        takes = [files] if at_once else [[file] for file in files]
+        return [load_ehr_events(self.con, take, extracted_at=FIRST_NIGHT, timezone="UTC") for take in takes]
 
     def rows(self, query: str) -> list[tuple[Any, ...]]:
         """The result of a query."""

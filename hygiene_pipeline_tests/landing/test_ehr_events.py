@@ -3,8 +3,12 @@
 import json
 from datetime import UTC, datetime
 from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from hygiene_pipeline.landing.file import Loaded
 from hygiene_pipeline.landing.inbox import DOCUMENTS, FRAMES
@@ -86,3 +90,34 @@ def test_a_warehouse_from_before_pathways_takes_messages(desk: Desk) -> None:
     desk.con.execute("alter table raw.ehr_event drop column pathways")
     desk.events(message(control="M2").encode())
     assert desk.rows("select pathways from raw.ehr_event order by evidence_ref") == [(None,), (["I"],)]
+
+
+def version(own_id: str, status: str, updated: str | None) -> dict[str, Any]:
+    meta = {"meta": {"lastUpdated": updated}} if updated else {}
+    return {"resourceType": "EpisodeOfCare", "id": own_id, "status": status, "patient": {"reference": "#"}, **meta}
+
+
+RESOURCES = st.one_of(
+    st.builds(
+        version,
+        st.sampled_from(["e1", "e2"]),
+        # The last is no status, so its resource goes to quarantine.
+        st.sampled_from(["planned", "active", "ended"]),
+        st.sampled_from([None, "2026-02-01T10:00:00Z", "2026-02-02T10:00:00Z"]),
+    ),
+    st.builds(patient, st.sampled_from(["e1", "e2"]), active=st.sampled_from([True, False, "yes"])),
+)
+
+
+@settings(max_examples=12, deadline=None)
+@given(st.lists(st.lists(RESOURCES, max_size=4), min_size=2, max_size=4))
+def test_files_taken_in_one_go_give_the_rows_of_files_taken_one_by_one(documents: list[list[dict[str, Any]]]) -> None:
+    contents = [json.dumps(document).encode() for document in documents]
+    found = []
+    for at_once in (True, False):
+        with TemporaryDirectory() as folder:
+            desk = Desk(Path(folder))
+            taken = sum(desk.events_of(contents, at_once=at_once), Loaded(rows=0, quarantined=0))
+            tables = ("raw.ehr_event", "raw.fhir_episode_of_care", "raw.fhir_patient", "quarantine.record")
+            found.append((taken, [desk.rows(f"from {table} order by all") for table in tables]))
+    assert found[0] == found[1]
