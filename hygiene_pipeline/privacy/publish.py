@@ -6,7 +6,7 @@ key folder, so they join with each other and lead nowhere else.
 
 import hashlib
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import duckdb
@@ -41,10 +41,13 @@ def publish(
     con.execute(f"attach {literal(str(draft))} as published{options}")
     is_sound = False
     try:
-        rows = {name: _copy(con, name, table, roles, key) for name, table in role.tables.items()}
+        wanted = {name: _wanted(con, name, table) for name, table in role.tables.items()}
+        _lay_hashed_ids(con, wanted, key)
+        rows = {name: _copy(con, name, wanted[name], role.tables[name].where, roles) for name in wanted}
         check(con, role)
         is_sound = True
     finally:
+        con.execute("drop table if exists hashed_id")
         con.execute("detach published")
         if not is_sound:
             # What the check refused may be the very thing that must not lie about in clear.
@@ -54,40 +57,68 @@ def publish(
     return rows
 
 
-def _copy(con: duckdb.DuckDBPyConnection, name: str, table: PublishedTable, roles: Roles, key: str) -> int:
-    schema, _, short = name.partition(".")
-    available = {column: kind for column, kind, *_ in con.execute(f"describe {name}").fetchall()}
-    wanted = dict.fromkeys(available, "keep") if table.columns == "all" else table.columns
+def _wanted(con: duckdb.DuckDBPyConnection, name: str, table: PublishedTable) -> dict[str, str]:
+    """How each column of a table is published."""
+    available = [column for column, *_ in con.execute(f"describe {name}").fetchall()]
+    wanted: dict[str, str] = dict.fromkeys(available, "keep")
+    if table.columns != "all":
+        wanted = dict(table.columns.items())
     missing = [column for column in wanted if column not in available]
     if missing:
         raise LookupError(f"roles.yaml: {name} has no column {', '.join(missing)}")
-    parameters: dict[str, object] = {}
-    order = ""
-    if "hash" in wanted.values():
-        parameters = _hash_parameters(key)
-        # Rows lie in the order of their ids; hashed ids in that order would tell whose they are.
-        order = " order by all"
-    selected = ", ".join(f"{_treated(column, how, roles)} as {column}" for column, how in wanted.items())
-    where = f" where {table.where}" if table.where else ""
+    return wanted
+
+
+def _lay_hashed_ids(con: duckdb.DuckDBPyConnection, wanted: Mapping[str, Mapping[str, str]], key: str) -> None:
+    """Put every id that this role gets hashed into the temporary table `hashed_id`, once however often it occurs."""
+    columns = {
+        f"select cast({column} as varchar) as id from {name}"
+        for name, treatments in wanted.items()
+        for column, how in treatments.items()
+        if how == "hash"
+    }
+    if columns:
+        inner = "unhex(sha256($inner::blob || encode(id)))"
+        con.execute(
+            f"""create or replace temp table hashed_id as
+                select id, lower(left(sha256($outer::blob || {inner}), {_HASH_DIGITS})) as hashed
+                from ({" union ".join(sorted(columns))}) where id is not null""",
+            _hash_parameters(key),
+        )
+
+
+def _copy(
+    con: duckdb.DuckDBPyConnection, name: str, wanted: Mapping[str, str], condition: str | None, roles: Roles
+) -> int:
+    schema, _, short = name.partition(".")
+    hashed = [column for column, how in wanted.items() if how == "hash"]
+    joins = " ".join(
+        f"left join hashed_id as hashed_{column} on hashed_{column}.id = cast({short}.{column} as varchar)"
+        for column in hashed
+    )
+    selected = ", ".join(f"{_treated(column, how, short, roles)} as {column}" for column, how in wanted.items())
+    where = f" where {condition}" if condition else ""
+    # Rows lie in the order of their ids; hashed ids in that order would tell whose they are.
+    order = " order by all" if hashed else ""
     con.execute(f"create schema if not exists published.{schema}")
-    con.execute(f"create table published.{schema}.{short} as select {selected} from {name}{where}{order}", parameters)
+    con.execute(f"create table published.{schema}.{short} as select {selected} from {name} {joins}{where}{order}")
     _comment(con, name, schema, short)
     row = con.execute(f"select count(*) from published.{schema}.{short}").fetchone()
     return int(row[0]) if row else 0
 
 
-def _treated(column: str, how: str, roles: Roles) -> str:
+def _treated(column: str, how: str, table: str, roles: Roles) -> str:
+    source = f"{table}.{column}"
     if how == "hash":
-        inner = f"unhex(sha256($inner::blob || encode(cast({column} as varchar))))"
-        return f"lower(left(sha256($outer::blob || {inner}), {_HASH_DIGITS}))"
+        return f"hashed_{column}.hashed"
     if how == "month":
-        return f"cast(date_trunc('month', {column}) as date)"
+        return f"cast(date_trunc('month', {source}) as date)"
     if how == "year":
-        return f"year({column})"
+        return f"year({source})"
     if how == "coded":
         fields = ", ".join(literal(field) for field in roles.coded_fields)
-        return f"case when field in ({fields}) then {column} end"
-    return column
+        return f"case when {table}.field in ({fields}) then {source} end"
+    return source
 
 
 def _hash_parameters(key: str) -> dict[str, object]:
