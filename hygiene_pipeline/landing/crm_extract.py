@@ -6,11 +6,11 @@ An embedded CRM that is still empty is seeded from `crm/contacts.csv`, which the
 import hashlib
 from collections.abc import Iterator
 from datetime import datetime
-from operator import itemgetter
 
 import pyarrow as pa
 
 from hygiene_pipeline.crm.embedded import EmbeddedCrm
+from hygiene_pipeline.crm.protocol import CONTACT_COLUMNS
 from hygiene_pipeline.folders import PracticeFolders
 from hygiene_pipeline.landing.file import LandingFile, Loaded
 from hygiene_pipeline.landing.ledger import mark_taken, next_take_seq
@@ -22,6 +22,7 @@ from hygiene_pipeline.warehouse import Warehouse
 
 PLACE = "crm/contacts.csv"
 EMBEDDED = "crm/embedded"
+_SCHEMA = pa.schema([(column, pa.string()) for column in CONTACT_COLUMNS])
 
 
 def extract_contacts(
@@ -33,7 +34,7 @@ def extract_contacts(
         return taken[PLACE]
     crm = EmbeddedCrm(folders.crm)
     try:
-        if next(crm.read_contacts(), None) is None:
+        if next(crm.read_rows(), None) is None:
             return _seed(warehouse, practice, folders, crm, as_of=as_of, settle_seconds=settle_seconds)
         return _extract(warehouse, practice, folders, crm, as_of=as_of)
     finally:
@@ -73,17 +74,17 @@ def _as_text(column: Column) -> str:
     return f"cast({column.name} as varchar)"
 
 
+def _batch(rows: list[tuple[str | None, ...]]) -> pa.RecordBatch:
+    return pa.record_batch([pa.array(values, pa.string()) for values in zip(*rows, strict=True)], schema=_SCHEMA)
+
+
 def _extract(
     warehouse: Warehouse, practice: Practice, folders: PracticeFolders, crm: EmbeddedCrm, *, as_of: datetime
 ) -> Taken:
     done = warehouse.value("select file_id from raw.landing_file where place = $1 and taken_at = $2", [PLACE, as_of])
     if done:
         return Taken(files=0, loaded=Loaded(rows=0, quarantined=0), present=(str(done),))
-    columns = [column.name for column in EXTRACTS[PLACE].columns]
-    in_order = itemgetter(*columns)
-    contacts = [in_order(row) for row in crm.read_contacts()]
-    values = zip(*contacts, strict=True) if contacts else ((),) * len(columns)
-    table = pa.table([pa.array(each, pa.string()) for each in values], names=columns)
+    table = pa.Table.from_batches(map(_batch, crm.read_rows()), schema=_SCHEMA)
     file_id = hashlib.sha256(f"{EMBEDDED}@{as_of.isoformat()}".encode()).hexdigest()[:16]
     seq = next_take_seq(warehouse.con)
     with warehouse.transaction():
@@ -99,5 +100,5 @@ def _extract(
             mapping={},
         )
         file = LandingFile(file_id=file_id, place=PLACE, name=EMBEDDED, path=folders.crm, take_seq=seq)
-        mark_taken(warehouse.con, file, len(contacts), taken_at=as_of)
+        mark_taken(warehouse.con, file, table.num_rows, taken_at=as_of)
     return Taken(files=1, loaded=loaded, present=(file_id,))

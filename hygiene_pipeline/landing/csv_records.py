@@ -1,10 +1,11 @@
-"""From the text of a CSV file to its records, set-based: where each starts, its original text and its fields.
+"""The records of a CSV file that are not plain lines, set-based: where each starts, its original text and its fields.
 
 A quote that nobody closed swallows the lines after it in every CSV reader. Here a record of several lines that does not
 come out with the header's number of fields is taken apart again, and each of its lines stands for itself.
 """
 
 import duckdb
+import pyarrow as pa
 
 _QUOTED_OR_PLAIN = r""",(?:"(?:[^"]|"")*"[ \t]*|[^",][^,]*|)"""
 
@@ -21,23 +22,10 @@ _FIELDS = """
         lambda part: case when part[2] = '"' then replace(rtrim(part, ' \t')[3:-2], '""', '"') else part[2:] end)
     end"""
 
-_LINES = """
-create or replace temp table landing_line as
-with lines as (select string_split($text, chr(10)) as texts),
-numbered as (select unnest(texts) as text, generate_subscripts(texts, 1) as line from lines),
-counted as (select line, text, (length(text) - length(replace(text, '"', ''))) % 2 as toggles from numbered),
-opened as (
-    select line, text, sum(toggles) over (order by line) as quotes, toggles from counted
-),
-started as (select line, text, (quotes - toggles) % 2 = 0 as starts, quotes % 2 = 0 as ends from opened)
-select line, text, starts and ends as is_whole,
-    case when not (starts and ends) then sum(starts::integer) over (order by line) end as record
-from started
-where trim(text, ' \t') <> '' or not (starts and ends)"""
-
 _RECORDS = f"""
 create or replace temp table landing_record as
-with several as (
+with landing_line as (select lines_above + 1 as line, text, is_whole, record from landing_arrow),
+several as (
     select record, min(line) as line, string_agg(text, chr(10) order by line) as text
     from landing_line where not is_whole group by record
 ),
@@ -64,8 +52,17 @@ union all
 select line, text, {_FIELDS} as fields from apart_parts"""
 
 
-def lay_records(con: duckdb.DuckDBPyConnection, text: str) -> None:
+def lay_records(con: duckdb.DuckDBPyConnection, quoted: pa.Table) -> None:
     """Fill the temporary table `landing_record` (line, text, fields): line is the physical line a record starts on."""
-    con.execute(_LINES, {"text": text})
+    con.register("landing_arrow", quoted)
     con.execute(_RECORDS)
-    con.execute("drop table landing_line")
+    con.unregister("landing_arrow")
+
+
+def add_records(con: duckdb.DuckDBPyConnection, plain: pa.Table) -> None:
+    """Add plain lines to `landing_record`: those whose number of fields somebody must judge."""
+    con.register("landing_arrow", plain)
+    con.execute(
+        "insert into landing_record select lines_above + 1 as line, text, string_split(text, ',') from landing_arrow"
+    )
+    con.unregister("landing_arrow")

@@ -19,7 +19,7 @@ from hygiene_pipeline.landing.headers import Found
 from hygiene_pipeline.landing.places import ELIGIBILITY
 from hygiene_pipeline.landing.record_versions import create_raw_table
 from hygiene_pipeline.landing.rejects import reject, reject_rows
-from hygiene_pipeline.landing.tabular import lay_csv, take
+from hygiene_pipeline.landing.tabular import lay_csv, take, take_csv
 from hygiene_pipeline.pm.fhir_eligibility import read_response
 from hygiene_pipeline.pm.outcomes import Outcomes
 from hygiene_pipeline.pm.protocol import EligibilityAnswer, Unusable
@@ -29,6 +29,7 @@ _X12 = {".271", ".edi", ".x12", ".txt"}
 _FOUND = tuple(Found(column=column, position=number) for number, column in enumerate(ELIGIBILITY.columns, start=1))
 _QUARANTINED = ("source_line", "field", "reason", "original")
 _COLUMNS = ("source_line", "original", *(column.name for column in ELIGIBILITY.columns))
+_CSV_ANSWERS = "select * replace ('csv' as source_format, 'eligibility/' || check_id as evidence_ref) from landing_csv"
 
 
 def create_tables(con: duckdb.DuckDBPyConnection) -> None:
@@ -109,8 +110,11 @@ def _load_answers(
     with _registered(con, unusable, _QUARANTINED):
         quarantined = reject_rows(con, delivery, "select source_line, field, reason, original from landing_arrow")
     with _registered(con, rows, _COLUMNS):
-        con.execute("create or replace temp table landing_text as select * from landing_arrow")
-    return take(con, delivery, _FOUND, quarantined)
+        con.execute("create or replace temp table landing_answer as from landing_arrow")
+    con.execute("create or replace temp view landing_text as from landing_answer")
+    loaded = take(con, delivery, _FOUND, quarantined)
+    con.execute("drop table landing_answer")
+    return loaded
 
 
 @contextmanager
@@ -129,6 +133,4 @@ def _load_csv(con: duckdb.DuckDBPyConnection, delivery: Delivery, data: bytes) -
     laid = lay_csv(con, delivery, data)
     if isinstance(laid, Loaded):
         return laid
-    found, quarantined = laid
-    con.execute("update landing_text set source_format = 'csv', evidence_ref = 'eligibility/' || check_id")
-    return take(con, delivery, found, quarantined)
+    return take_csv(con, delivery, *laid, records=_CSV_ANSWERS)

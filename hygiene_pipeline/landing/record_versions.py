@@ -4,7 +4,7 @@ import duckdb
 
 from hygiene_pipeline.landing.delivery import Delivery
 from hygiene_pipeline.landing.places import Extract
-from hygiene_pipeline.landing.typed_records import key_columns
+from hygiene_pipeline.landing.typed_records import key_columns, same_key
 
 
 def create_raw_table(con: duckdb.DuckDBPyConnection, extract: Extract) -> None:
@@ -23,16 +23,14 @@ def write_versions(con: duckdb.DuckDBPyConnection, delivery: Delivery) -> int:
     row = con.execute("select count(*) from landing_typed").fetchone()
     delivered = int(row[0]) if row else 0
     if delivered:
-        _lay_known(con, delivery)
         if delivery.extract.is_snapshot:
             _write_removals(con, delivery)
         _write_changes(con, delivery)
-        con.execute("drop table landing_known")
     return delivered
 
 
-def _lay_known(con: duckdb.DuckDBPyConnection, delivery: Delivery) -> None:
-    """The latest version of every key in the raw table."""
+def lay_known(con: duckdb.DuckDBPyConnection, delivery: Delivery) -> None:
+    """Fill the temporary table `landing_known` with the latest version of every key in the raw table."""
     extract = delivery.extract
     version = f'"{extract.version}" desc nulls last, ' if extract.version else ""
     removed = "is_removed" if extract.is_snapshot else "false as is_removed"
@@ -47,22 +45,15 @@ def _lay_known(con: duckdb.DuckDBPyConnection, delivery: Delivery) -> None:
     )
 
 
-def _same_key(extract: Extract, left: str, right: str) -> str:
-    return " and ".join(f'{left}."{name}" is not distinct from {right}."{name}"' for name in extract.key)
-
-
 def _write_changes(con: duckdb.DuckDBPyConnection, delivery: Delivery) -> None:
     extract = delivery.extract
-    columns = ", ".join(f'new."{column.name}"' for column in extract.columns)
+    columns = ", ".join(f'record."{column.name}"' for column in extract.columns)
     removed = "false, " if extract.is_snapshot else ""
     con.execute(
         f"""insert into {extract.table}
-            select {columns}, {removed}$source_file, new.source_line, $file_id, $take_seq, $extracted_at, new.row_hash
-            from landing_typed as new
-            where not exists (
-              select 1 from landing_known as known
-              where {_same_key(extract, "known", "new")} and not known.is_removed and known.row_hash = new.row_hash)
-            order by new.source_line""",
+            select {columns}, {removed}$source_file, source_line, $file_id, $take_seq, $extracted_at, row_hash
+            from landing_typed where record is not null
+            order by source_line""",
         delivery.provenance,
     )
 
@@ -78,8 +69,7 @@ def _write_removals(con: duckdb.DuckDBPyConnection, delivery: Delivery) -> None:
         f"""insert into {extract.table}
             with present as (select * from landing_known where not is_removed),
             gone as (
-              select * from present where not exists (
-                select 1 from landing_typed as new where {_same_key(extract, "present", "new")})
+              from present anti join landing_typed as new on {same_key(extract, "present", "new")}
             ),
             unusable as (
               select distinct unnest(regexp_split_to_array(original, '[,"\\n]')) as word from quarantine.record

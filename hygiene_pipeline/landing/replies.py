@@ -36,12 +36,15 @@ def load_replies(con: duckdb.DuckDBPyConnection, files: Sequence[LandingFile], *
     loaded = Loaded(rows=0, quarantined=0)
     for file in sorted(files, key=lambda each: each.take_seq):
         delivery = of_file(REPLIES, file, extracted_at=extracted_at, timezone="UTC", names={})
-        loaded += take(con, delivery, _FOUND, _lay_replies(con, delivery, file.path.read_bytes()))
+        quarantined = _lay_replies(con, delivery, file.path.read_bytes())
+        con.execute("create or replace temp view landing_text as from landing_reply")
+        loaded += take(con, delivery, _FOUND, quarantined)
+        con.execute("drop table landing_reply")
     return loaded
 
 
 def _lay_replies(con: duckdb.DuckDBPyConnection, delivery: Delivery, data: bytes) -> int:
-    """Fill `landing_text` from NDJSON; returns how many lines went to quarantine."""
+    """Fill `landing_reply` from NDJSON; returns how many lines went to quarantine."""
     text, has_marks = decoded(data)
     columns = ", ".join(
         f"""nullif(trim(json_extract_string(record, '$.{column.name}')), '') as "{column.name}" """
@@ -66,7 +69,7 @@ def _lay_replies(con: duckdb.DuckDBPyConnection, delivery: Delivery, data: bytes
         [MARKS, LATIN_1],
     )
     con.execute(
-        f"""create or replace temp table landing_text as
+        f"""create or replace temp table landing_reply as
             select line as source_line, text as original, {columns} from landing_line where not {unusable}"""
     )
     con.execute("drop table landing_line")
@@ -81,9 +84,9 @@ def _date_stops(con: duckdb.DuckDBPyConnection, delivery: Delivery) -> int:
         delivery,
         f"""select source_line, 'received_at' as field, original,
               case when received_at is null then 'missing_key' else 'bad_timestamp' end as reason
-            from landing_text where {undated}""",
+            from landing_reply where {undated}""",
         [_STOPS],
     )
     taken_at = delivery.extracted_at.isoformat()
-    con.execute(f"update landing_text set received_at = ? where {undated}", [taken_at, _STOPS])
+    con.execute(f"update landing_reply set received_at = ? where {undated}", [taken_at, _STOPS])
     return quarantined

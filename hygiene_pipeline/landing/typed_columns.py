@@ -16,6 +16,8 @@ REASONS = {
 _ISO_DATE = r"\d{4}-\d{2}-\d{2}([T ].*)?"
 _ISO_TIME = r"\d{4}-\d{2}-\d{2}([T ]\d{2}:\d{2}(:\d{2}(\.\d{1,9})?)?)?"
 _OFFSET = r" ?(Z|z|UTC|[+-]\d{2}(:?\d{2})?)"
+_EARLIEST = "timestamptz '1850-01-01 00:00:00+00'"
+_LATEST = "timestamptz '9999-12-31 23:59:59.999999+00'"
 _TRUE = "'true', 't', 'yes', 'y', '1'"
 _FALSE = "'false', 'f', 'no', 'n', '0'"
 
@@ -56,7 +58,7 @@ def _timestamp(text: str, found: Found) -> str:
         value = f"cast(try_strptime({text}, {literal(found.format)}) as timestamptz)"
     else:
         value = f"try_strptime({text}, {literal(found.format)}) at time zone delivery.timezone"
-    return f"case when year({value}) between 1850 and 9999 then {value} end"
+    return f"case when {value} between {_EARLIEST} and {_LATEST} then {value} end"
 
 
 def _boolean(text: str, _: Found) -> str:

@@ -1,7 +1,8 @@
 """From `landing_text` (every column as text) to `landing_typed`: typed, one record a key, the rest in quarantine.
 
 What a record looked like before it was read is in `landing_original`, by line, and looked up for the quarantine only.
-A value that cannot be read costs the field; a record is lost only if what it is known by cannot be read.
+A value that cannot be read costs the field; a record is lost only if what it is known by cannot be read. Of a record
+that the raw table has already, only what it is known by is kept: of a full list that is nearly all.
 """
 
 from collections.abc import Sequence
@@ -18,7 +19,10 @@ from hygiene_pipeline.sql_spelling import literal
 
 
 def lay_typed(con: duckdb.DuckDBPyConnection, delivery: Delivery, found: Sequence[Found]) -> int:
-    """Fill the temporary table `landing_typed` from `landing_text`; returns how many things went to quarantine."""
+    """Fill the temporary table `landing_typed` from `landing_text`; returns how many things went to quarantine.
+
+    `landing_known` holds the versions that the raw table has.
+    """
     _check_formats(con, delivery, found)
     _read_types(con, delivery, found)
     fields = reject_rows(
@@ -33,6 +37,11 @@ def lay_typed(con: duckdb.DuckDBPyConnection, delivery: Delivery, found: Sequenc
 def key_columns(extract: Extract) -> str:
     """The key columns as an SQL list."""
     return ", ".join(f'"{name}"' for name in extract.key)
+
+
+def same_key(extract: Extract, left: str, right: str) -> str:
+    """The SQL condition that a record on either side has the same key."""
+    return " and ".join(f'{left}."{name}" is not distinct from {right}."{name}"' for name in extract.key)
 
 
 def _reject_unknown(con: duckdb.DuckDBPyConnection, delivery: Delivery) -> int:
@@ -68,25 +77,40 @@ def _check_formats(con: duckdb.DuckDBPyConnection, delivery: Delivery, found: Se
             ) from None
 
 
+def _is_read(found: Found) -> bool:
+    """Whether a column is more than its text."""
+    return found.column.type != "varchar" or found.column.codes is not None
+
+
 def _read_types(con: duckdb.DuckDBPyConnection, delivery: Delivery, found: Sequence[Found]) -> None:
-    readable = [each for each in found if each.column.type != "varchar" or each.column.codes is not None]
-    values = [typed(each) if each in readable else f'"{each.column.name}"' for each in found]
-    columns = [each.column.name for each in found]
-    spelt = ", ".join(f'{value} as "{name}"' for value, name in zip(values, columns, strict=True))
-    texts = "".join(f', "{each.column.name}" as {_text_of(each)}' for each in readable)
+    """Fill `landing_read`: what a record is known by, its problems and hash; and all of it (`record`) if it is new."""
+    extract = delivery.extract
+    readable = [each for each in found if _is_read(each)]
+    spelt = ", ".join(f"{typed(each) if _is_read(each) else _name(each)} as {_name(each)}" for each in found)
+    texts = "".join(f", {_name(each)} as {_text_of(each)}" for each in readable)
     hashed = ", ".join(_hashable(each) for each in found)
-    kept = f"* exclude ({', '.join(_text_of(each) for each in readable)})" if readable else "*"
+    known_by = dict.fromkeys((*extract.key, *extract.required, *filter(None, [extract.version])))
+    kept = ", ".join(f'hashed."{name}"' for name in known_by)
+    record = ", ".join(f"{_name(each)}: hashed.{_name(each)}" for each in found)
     con.execute(
         f"""create or replace temp table landing_read as
             with delivery as (
               select $timezone as timezone,
                 cast($extracted_at::timestamptz at time zone $timezone as date) as local_date
             ),
-            read as (select source_line, {spelt}{texts} from landing_text, delivery)
-            select {kept}, {_problems(readable)} as problems, md5(concat_ws(chr(31), {hashed})) as row_hash
-            from read""",
+            read as (select source_line, {spelt}{texts} from landing_text, delivery),
+            hashed as (select *, md5(concat_ws(chr(31), {hashed})) as row_hash from read),
+            known as (select {key_columns(extract)}, row_hash from landing_known where not is_removed)
+            select source_line, {kept}, {_problems(readable)} as problems, hashed.row_hash,
+              case when known.row_hash is null then {{{record}}} end as record
+            from hashed
+            left join known on {same_key(extract, "hashed", "known")} and hashed.row_hash = known.row_hash""",
         {"timezone": delivery.timezone, "extracted_at": delivery.extracted_at},
     )
+
+
+def _name(found: Found) -> str:
+    return f'"{found.column.name}"'
 
 
 def _text_of(found: Found) -> str:
@@ -97,7 +121,7 @@ def _problems(readable: Sequence[Found]) -> str:
     """The list of a record's fields that have a text and no value; the list is made for the few that have one."""
     if not readable:
         return "[]"
-    wrong = [f'({_text_of(each)} is not null and "{each.column.name}" is null)' for each in readable]
+    wrong = [f"({_text_of(each)} is not null and hashed.{_name(each)} is null)" for each in readable]
     told = ", ".join(
         f"case when {is_wrong} then "
         f"{{field: '{each.column.name}', reason: {literal(_reason(each))}, original: {_text_of(each)}}} end"
