@@ -14,6 +14,7 @@ from hygiene_pipeline import model_quality
 from hygiene_pipeline.expectations import run_expectations
 from hygiene_pipeline.model_contracts import EXPECTATION, ContractError
 from hygiene_pipeline.model_history import Types, described, ensure_histories, keep_history
+from hygiene_pipeline.model_renewal import renew
 from hygiene_pipeline.model_tests import TestCrashedError, TestResult, run_singly, run_together
 from hygiene_pipeline.sql_models import Model
 from hygiene_pipeline.sql_spelling import literal, quoted
@@ -135,6 +136,9 @@ def _build(con: duckdb.DuckDBPyConnection, model: Model, table: str) -> tuple[in
         _clear_other_kind(con, model, table)
         if model.materialized == "view":
             con.execute(f"create or replace view {table} as from ({model.sql}\n)")
+        elif model.renewal:
+            renew(con, model, model.renewal, table)
+            [(rows,)] = con.execute(f"select count(*) from {table}").fetchall()
         else:
             made = con.execute(f"create or replace table {table} as from ({model.sql}\n) order by {order}")
             [(rows,)] = made.fetchall()

@@ -64,10 +64,18 @@ class ColumnContract(_Strict):
         return [_spelt_out(test, on_column=True) for test in tests] if isinstance(tests, list) else tests
 
 
+class RenewalContract(_Strict):
+    """The column by which a large table is renewed in parts, and the view whose rows tell which parts changed."""
+
+    key: str
+    reads: str
+
+
 class Meta(_Strict):
     """The grain (key columns), whether past rows are kept, and who answers for the model."""
 
     grain: tuple[str, ...] = ()
+    renewal: RenewalContract | None = None
     history: bool = False
     owner: str | None = None
 

@@ -47,6 +47,14 @@ class Column:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Renewal:
+    """A model is made anew only for those values of `key` whose rows in the view `reads` changed."""
+
+    key: str
+    reads: str
+
+
+@dataclass(frozen=True, kw_only=True)
 class Model:
     """A SQL model with everything its files say about it."""
 
@@ -63,6 +71,7 @@ class Model:
     dependencies: tuple[str, ...]
     history_reads: tuple[str, ...]
     output_names: tuple[str, ...]
+    renewal: Renewal | None = None
 
     @property
     def layer(self) -> str:
@@ -189,12 +198,24 @@ def make_model(path: Path, sql: str, contract: ModelContract, facts: SqlFacts) -
         ),
         tests=_implied(contract) + tuple(_test(test, None, named) for test in contract.data_tests),
         materialized=contract.config.materialized,
+        renewal=_renewal(name, contract, facts),
         history=contract.config.meta.history,
         owner=contract.config.meta.owner,
         dependencies=tuple(sorted(read for read in facts.reads if not read.startswith(f"{HISTORY}."))),
         history_reads=tuple(sorted(read for read in facts.reads if read.startswith(f"{HISTORY}."))),
         output_names=facts.output_names,
     )
+
+
+def _renewal(name: str, contract: ModelContract, facts: SqlFacts) -> Renewal | None:
+    asked = contract.config.meta.renewal
+    if asked is None:
+        return None
+    if asked.reads not in facts.reads:
+        raise ContractError(f"{name}: is renewed by {asked.reads}, which its SQL does not read")
+    if asked.key not in contract.config.meta.grain:
+        raise ContractError(f"{name}: is renewed by {asked.key}, which is not in its grain")
+    return Renewal(key=asked.key, reads=asked.reads)
 
 
 def _implied(contract: ModelContract) -> tuple[ModelTest, ...]:
