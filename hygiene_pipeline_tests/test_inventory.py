@@ -34,7 +34,7 @@ ASSETS = {
     "staging": """
         crm_contact crm_interaction
         ehr_appointment ehr_care_event ehr_condition ehr_deletion ehr_encounter ehr_merge ehr_mrn ehr_patient
-        ehr_provider ehr_resource ehr_taken_back ehr_telecom
+        ehr_patient_version ehr_provider ehr_resource ehr_taken_back ehr_telecom
         phone_lookup phone_number
         pm_appointment pm_coverage pm_eligibility pm_patient pm_referral_network
         reply
@@ -183,7 +183,7 @@ def test_the_checks_that_warn(graph) -> None:
 
 def test_how_many_checks_each_layer_has(graph) -> None:
     counts = Counter(graph.get(key.asset_key).group_name for key in graph.asset_check_keys)
-    assert counts == {"raw": 5, "staging": 38, "identity": 5, "reconciled": 12, "hygiene": 20, "metrics": 8}
+    assert counts == {"raw": 5, "staging": 39, "identity": 5, "reconciled": 12, "hygiene": 20, "metrics": 8}
 
 
 def test_every_check_says_what_it_looks_at(graph) -> None:

@@ -1,6 +1,13 @@
 -- Records grouped by medical record number, apart where one number plainly carries two people. One row per source record.
 with recursive
--- Each round, the first record of a number is its anchor and takes all that do not contradict it; the rest go into the next round.
+number as (
+    select mrn_key, min(record_key) as first_record, coalesce(min(birth_date) <> max(birth_date), false) as is_doubtful
+    from identity.record
+    where mrn_key is not null
+    group by mrn_key
+),
+
+-- A number whose records agree on the birthday is one person's. Of any other, each round, the first record of a number is its anchor and takes all that do not contradict it; the rest go into the next round.
 rounds as (
     select
         0 as round,
@@ -11,7 +18,7 @@ rounds as (
         {'record_key': record_key, 'name_key': name_key, 'birth_date': birth_date} as anchor,
         true as is_apart,
     from identity.record
-    where mrn_key is not null
+    where mrn_key in (select mrn_key from number where is_doubtful)
     union all
     select
         round,
@@ -66,9 +73,10 @@ grouped as (
         record.source_id,
         record.record_key,
         record.mrn_key,
-        coalesce(placed.group_key, record.record_key) as group_key,
+        coalesce(placed.group_key, number.first_record, record.record_key) as group_key,
         first_anchor.split_from,
     from identity.record as record
+    left join number on number.mrn_key = record.mrn_key and not number.is_doubtful
     left join placed on placed.record_key = record.record_key
     left join first_anchor on first_anchor.record_key = record.record_key
 ),

@@ -71,10 +71,18 @@ with state_version as (
     from raw.fhir_encounter
 ),
 
+-- Most visits and orders are no events.
+state_mapped as (
+    select state_version.*
+    from state_version
+    semi join policy.care_event_mapping as mapping
+        on mapping.kind = state_version.kind and mapping.event = state_version.event
+),
+
 -- An edit that leaves the state alone is no new event: it was received when the state first was.
 first_told as (
     select kind, id, event, min(last_updated) as last_updated, min(extracted_at) as received_at
-    from state_version
+    from state_mapped
     where extracted_at <= (select as_of from policy.clock)
     group by kind, id, event
 ),
@@ -83,26 +91,26 @@ resource_told as (
     select
         owner.ehr_patient_id,
         owner.resource_type as kind,
-        state_version.event,
-        state_version.pathways,
-        state_version.disposition,
+        state_mapped.event,
+        state_mapped.pathways,
+        state_mapped.disposition,
         concat_ws('/', owner.resource_type, owner.resource_id) as evidence_ref,
         coalesce(
             try_cast(
-                case when length(state_version.happened) < 10 then left(state_version.happened || '-01-01', 10) else state_version.happened end as timestamptz
+                case when length(state_mapped.happened) < 10 then left(state_mapped.happened || '-01-01', 10) else state_mapped.happened end as timestamptz
             ),
             first_told.last_updated,
             first_told.received_at
         ) as event_at,
         first_told.received_at,
     from staging.ehr_resource as owner
-    inner join state_version
-        on state_version.kind = owner.resource_type and state_version.id = owner.resource_id
-        and state_version.extracted_at = owner.extracted_at and state_version.take_seq = owner.take_seq
-        and state_version.source_line = owner.source_line and state_version.row_hash = owner.row_hash
+    inner join state_mapped
+        on state_mapped.kind = owner.resource_type and state_mapped.id = owner.resource_id
+        and state_mapped.extracted_at = owner.extracted_at and state_mapped.take_seq = owner.take_seq
+        and state_mapped.source_line = owner.source_line and state_mapped.row_hash = owner.row_hash
     inner join first_told
-        on first_told.kind = state_version.kind and first_told.id = state_version.id
-        and first_told.event = state_version.event
+        on first_told.kind = state_mapped.kind and first_told.id = state_mapped.id
+        and first_told.event = state_mapped.event
 ),
 
 message_told as (

@@ -48,13 +48,16 @@ select
     ) as provider_npi,
 from latest
 left join staging.ehr_provider as provider
-    on provider.resource_type
+    on provider.resource_type || '/' || provider.resource_id
         = case
-            when starts_with(latest.provider.reference, 'urn:uuid:') then 'Practitioner'
-            else regexp_extract(latest.provider.reference, '(Practitioner(?:Role)?)/[A-Za-z0-9\-.]+', 1)
+            when regexp_full_match(latest.provider.reference, 'Practitioner(?:Role)?/[A-Za-z0-9\-.]{1,64}')
+                then latest.provider.reference
+            else
+                case
+                    when starts_with(latest.provider.reference, 'urn:uuid:') then 'Practitioner'
+                    else regexp_extract(latest.provider.reference, '(Practitioner(?:Role)?)/[A-Za-z0-9\-.]+', 1)
+                end
+                || '/'
+                || regexp_extract(latest.provider.reference, '(?:Practitioner(?:Role)?/|^urn:uuid:)([A-Za-z0-9\-.]{1,64})', 1)
         end
-    and provider.resource_id
-        = regexp_extract(
-            latest.provider.reference, '(?:Practitioner(?:Role)?/|^urn:uuid:)([A-Za-z0-9\-.]{1,64})', 1
-        )
 where latest.status is distinct from 'entered-in-error'

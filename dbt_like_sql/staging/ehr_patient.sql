@@ -1,26 +1,14 @@
 -- Patients as the EHR shows them at the clock. One row per FHIR Patient id, merged and deceased ones included.
 with latest as (
     select
-        id,
-        gender,
-        birthDate,
-        active,
-        deceasedBoolean,
-        deceasedDateTime,
-        link,
-        last_updated,
-        coalesce(
-            list_filter(identifier, lambda one:
-                list_contains(list_transform(one.type.coding, lambda each: each.code), 'MR')
-                and one.use is distinct from 'old')[1].value,
-            list_filter(identifier, lambda one:
-                list_contains(list_transform(one.type.coding, lambda each: each.code), 'MR'))[1].value,
-            -- Some EHRs name the kind of number in words only.
-            list_filter(identifier, lambda one:
-                regexp_matches(lower(one.type.text), '^(mrn|medical record n)') and one.use is distinct from 'old')[1].value,
-            list_filter(identifier, lambda one: one.use = 'usual')[1].value,
-            case when len(identifier) = 1 then identifier[1].value end
-        ) as mrn,
+        patient.id,
+        patient.gender,
+        patient.birthDate,
+        patient.active,
+        patient.deceasedBoolean,
+        patient.deceasedDateTime,
+        version.mrn,
+        patient.last_updated,
         coalesce(
             list_filter(name, lambda one: one.use = 'official')[1],
             list_filter(name, lambda one: one.use = 'usual')[1],
@@ -33,7 +21,6 @@ with latest as (
             list_filter(address, lambda one: one.use is null and one.period.end is null)[1],
             list_filter(address, lambda one: one.use is distinct from 'old' and one.use is distinct from 'billing')[1]
         ) as lives,
-        list_filter(link, lambda one: one.type = 'replaced-by')[1].other.reference as replaced_by_reference,
         generalPractitioner[1] as practitioner,
         list_filter(contained, lambda one: generalPractitioner[1].reference = '#' || one.id)[1] as inside,
         list_filter(
@@ -43,23 +30,16 @@ with latest as (
             extension, lambda one: one.url = 'http://hl7.org/fhir/us/core/StructureDefinition/us-core-ethnicity'
         )[1].extension as ethnicity_said,
     from raw.fhir_patient as patient
-    anti join staging.ehr_deletion as deletion
-        on deletion.resource_type = 'Patient' and deletion.resource_id = patient.id
-        and deletion.deleted_at >= coalesce(patient.last_updated, patient.extracted_at)
-    where extracted_at <= (select as_of from policy.clock)
-    qualify row_number() over (
-        partition by id
-        order by
-            -- What the EHR dates itself counts by that date: a notification may bring an older state after the export.
-            coalesce(last_updated, extracted_at) desc,
-            extracted_at desc, take_seq desc, source_line desc, row_hash desc
-    ) = 1
+    inner join staging.ehr_patient_version as version
+        on version.is_latest and version.ehr_patient_id = patient.id
+        and version.extracted_at = patient.extracted_at and version.take_seq = patient.take_seq
+        and version.source_line = patient.source_line and version.row_hash = patient.row_hash
 ),
 
 patient_of_mrn as (
-    select mrn, min(id) as ehr_patient_id
-    from latest
-    where mrn is not null
+    select mrn, min(ehr_patient_id) as ehr_patient_id
+    from staging.ehr_patient_version
+    where is_latest and mrn is not null
     group by mrn
 ),
 
@@ -82,17 +62,27 @@ event as (
     where message.extracted_at <= (select as_of from policy.clock) and message.kind like 'ADT^%'
 ),
 
+linked as (
+    select patient.id, patient.link, patient.last_updated
+    from raw.fhir_patient as patient
+    inner join staging.ehr_patient_version as version
+        on version.is_latest and version.ehr_patient_id = patient.id
+        and version.extracted_at = patient.extracted_at and version.take_seq = patient.take_seq
+        and version.source_line = patient.source_line and version.row_hash = patient.row_hash
+    where len(patient.link) > 0
+),
+
 -- The surviving record of a merge, as the EHR's link, the survivor's own link, or an A40 message says; the message last.
 merge_said as (
     select
         id as ehr_patient_id,
         regexp_extract(
-            replaced_by_reference, '(?:Patient/|^urn:uuid:)([A-Za-z0-9\-.]{1,64})(?:/_history/.*)?$', 1
+            list_filter(link, lambda one: one.type = 'replaced-by')[1].other.reference,
+            '(?:Patient/|^urn:uuid:)([A-Za-z0-9\-.]{1,64})(?:/_history/.*)?$', 1
         ) as replaced_by,
         1 as precedence,
         last_updated as said_at,
-    from latest
-    where replaced_by_reference is not null
+    from linked
     union all
     select
         regexp_extract(replaces.other.reference, '(?:Patient/|^urn:uuid:)([A-Za-z0-9\-.]{1,64})(?:/_history/.*)?$', 1),
@@ -101,7 +91,7 @@ merge_said as (
         replaces.last_updated,
     from (
         select id as survivor, last_updated, unnest(list_filter(link, lambda one: one.type = 'replaces')).other as other
-        from latest
+        from linked
     ) as replaces
     union all
     select retired.ehr_patient_id, survivor.ehr_patient_id, 3, merge.merged_at
@@ -194,15 +184,18 @@ described as (
     left join merged on merged.ehr_patient_id = latest.id
     left join death_message on death_message.mrn = latest.mrn
     left join staging.ehr_provider as provider
-        on provider.resource_type
+        on provider.resource_type || '/' || provider.resource_id
             = case
-                when starts_with(latest.practitioner.reference, 'urn:uuid:') then 'Practitioner'
-                else regexp_extract(latest.practitioner.reference, '(Practitioner(?:Role)?)/[A-Za-z0-9\-.]+', 1)
+                when regexp_full_match(latest.practitioner.reference, 'Practitioner(?:Role)?/[A-Za-z0-9\-.]{1,64}')
+                    then latest.practitioner.reference
+                else
+                    case
+                        when starts_with(latest.practitioner.reference, 'urn:uuid:') then 'Practitioner'
+                        else regexp_extract(latest.practitioner.reference, '(Practitioner(?:Role)?)/[A-Za-z0-9\-.]+', 1)
+                    end
+                    || '/'
+                    || regexp_extract(latest.practitioner.reference, '(?:Practitioner(?:Role)?/|^urn:uuid:)([A-Za-z0-9\-.]{1,64})', 1)
             end
-        and provider.resource_id
-            = regexp_extract(
-                latest.practitioner.reference, '(?:Practitioner(?:Role)?/|^urn:uuid:)([A-Za-z0-9\-.]{1,64})', 1
-            )
 )
 
 select
@@ -213,17 +206,25 @@ select
     -- Where an accent may be left out in writing it folds; in other scripts a mark is a vowel, and without it the name
     -- is another.
     nullif(trim(regexp_replace(regexp_replace(
-        lower(array_to_string(list_transform(
-            string_split(nfc_normalize(concat_ws(' ', first_name, last_name)), ' '),
-            lambda word: case
+        lower(
+            case
                 when regexp_matches(
-                    word, '[^\p{Latin}\p{Greek}\p{Cyrillic}\p{Arabic}\p{Hebrew}\p{Common}\p{Inherited}]'
+                    full_name, '[^\p{Latin}\p{Greek}\p{Cyrillic}\p{Arabic}\p{Hebrew}\p{Common}\p{Inherited}]'
                 )
-                    then word
-                else strip_accents(word)
+                    then array_to_string(list_transform(
+                        string_split(full_name, ' '),
+                        lambda word: case
+                            when regexp_matches(
+                                word, '[^\p{Latin}\p{Greek}\p{Cyrillic}\p{Arabic}\p{Hebrew}\p{Common}\p{Inherited}]'
+                            )
+                                then word
+                            else strip_accents(word)
+                        end
+                    ), ' ')
+                else strip_accents(full_name)
             end
-        ), ' ')),
-        '[^\p{L}\p{M} ]|\p{Inherited}', '', 'g'), ' +', ' ', 'g')), '') as name_key,
+        ),
+        '[^\p{L}\p{M} ]|\p{Inherited}', '', 'g'), '  +', ' ', 'g')), '') as name_key,
     birth_date,
     sex,
     race_codes,
@@ -245,4 +246,4 @@ select
     replaced_by,
     pcp_npi,
     last_updated,
-from described
+from (select *, nfc_normalize(concat_ws(' ', first_name, last_name)) as full_name from described)

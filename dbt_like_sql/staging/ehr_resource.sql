@@ -1,5 +1,5 @@
 -- The latest version of every FHIR resource that belongs to a patient, and whose it is. One row per type and id.
-with referring as (
+with referring as not materialized (
     select
         'Encounter' as resource_type,
         id,
@@ -28,10 +28,11 @@ with referring as (
         'Appointment',
         id,
         -- Of the participants, the patient is the one that is referred to as such.
-        list_filter(
-            list_transform(participant, lambda one: one.actor),
-            lambda actor: regexp_matches(actor.reference, '(^|/)Patient[/?]') or actor.type = 'Patient'
-        )[1],
+        list_filter(participant, lambda one:
+            starts_with(one.actor.reference, 'Patient/')
+            or regexp_matches(one.actor.reference, '(^|/)Patient[/?]')
+            or one.actor.type = 'Patient'
+        )[1].actor,
         contained,
         last_updated,
         extracted_at,
@@ -56,46 +57,83 @@ with referring as (
     from raw.fhir_consent
 ),
 
-latest as (
-    select *
+spelt as not materialized (
+    select
+        * exclude (patient, contained),
+        patient.reference as reference,
+        coalesce(
+            -- As nearly all are spelt, told without taking the text apart.
+            case
+                when regexp_full_match(patient.reference, 'Patient/[A-Za-z0-9\-.]+') and length(patient.reference) <= 72
+                    then substr(patient.reference, 9)
+            end,
+            nullif(
+                regexp_extract(patient.reference, '(?:^|/)Patient/([A-Za-z0-9\-.]{1,64})(?:/_history/.*)?$', 1), ''
+            ),
+            nullif(regexp_extract(patient.reference, '^urn:uuid:([A-Za-z0-9\-.]{1,64})$', 1), '')
+        ) as direct_id,
+        -- What says it otherwise is kept only where it is needed, since every row passes through here.
+        case when direct_id is null then contained end as contained,
+        case when direct_id is null then patient.identifier end as logical,
     from referring
-    anti join staging.ehr_deletion as deletion
-        on deletion.resource_type = referring.resource_type and deletion.resource_id = referring.id
-        and deletion.deleted_at >= coalesce(referring.last_updated, referring.extracted_at)
-    where extracted_at <= (select as_of from policy.clock)
-    qualify row_number() over (
-        partition by resource_type, id
-        order by
-            -- What the EHR dates itself counts by that date: a notification may bring an older state after the export.
-            coalesce(last_updated, extracted_at) desc,
-            extracted_at desc, take_seq desc, source_line desc, row_hash desc
-    ) = 1
 ),
 
-spelt as (
+standing as not materialized (
+    select *
+    from spelt
+    anti join staging.ehr_deletion as deletion
+        on deletion.resource_type = spelt.resource_type and deletion.resource_id = spelt.id
+        and deletion.deleted_at >= coalesce(spelt.last_updated, spelt.extracted_at)
+    where spelt.extracted_at <= (select as_of from policy.clock)
+),
+
+repeated as (
+    select id
+    from referring
+    group by id
+    having count(*) > 1
+),
+
+-- Most have one version, and only the others need to be put in order.
+superseded as (
+    select standing.resource_type, standing.id, standing.extracted_at, standing.take_seq, standing.source_line, standing.row_hash
+    from standing
+    semi join repeated on repeated.id = standing.id
+    qualify row_number() over (
+        partition by standing.resource_type, standing.id
+        order by
+            -- What the EHR dates itself counts by that date: a notification may bring an older state after the export.
+            coalesce(standing.last_updated, standing.extracted_at) desc,
+            standing.extracted_at desc, standing.take_seq desc, standing.source_line desc, standing.row_hash desc
+    ) > 1
+),
+
+latest as (
+    select *
+    from standing
+    anti join superseded
+        on superseded.resource_type = standing.resource_type and superseded.id = standing.id
+        and superseded.extracted_at = standing.extracted_at and superseded.take_seq = standing.take_seq
+        and superseded.source_line = standing.source_line and superseded.row_hash = standing.row_hash
+),
+
+unresolved as (
     select
         resource_type,
         id,
-        patient.reference as reference,
-        nullif(
-            regexp_extract(patient.reference, '(?:^|/)Patient/([A-Za-z0-9\-.]{1,64})(?:/_history/.*)?$', 1), ''
-        ) as direct_id,
-        nullif(regexp_extract(patient.reference, '^urn:uuid:([A-Za-z0-9\-.]{1,64})$', 1), '') as urn_id,
-        url_decode(nullif(regexp_extract(patient.reference, 'Patient\?identifier=([^&]+)', 1), '')) as condition,
-        list_filter(contained, lambda one: patient.reference = '#' || one.id)[1] as inside,
-        patient.identifier as logical,
-        last_updated,
-        extracted_at,
-        take_seq,
-        source_line,
-        row_hash,
+        reference,
+        url_decode(nullif(regexp_extract(reference, 'Patient\?identifier=([^&]+)', 1), '')) as condition,
+        list_filter(contained, lambda one: reference = '#' || one.id)[1] as inside,
+        logical,
     from latest
+    where direct_id is null
 ),
 
 -- The id of a contained patient means nothing out there; its identifiers say who it is.
 named as (
     select
-        * exclude (inside, inside_number, logical, condition),
+        resource_type,
+        id,
         case
             when condition is not null and contains(condition, '|') then split_part(condition, '|', 1)
             when inside is not null then inside_number.system
@@ -114,28 +152,19 @@ named as (
                     list_contains(list_transform(one.type.coding, lambda each: each.code), 'MR'))[1],
                 inside.identifier[1]
             ) as inside_number,
-        from spelt
+        from unresolved
     )
 ),
 
 patient_identifier as (
     select id as ehr_patient_id, identifier.system, identifier.value
     from (
-        select id, unnest(identifier) as identifier
-        from (
-            select id, identifier
-            from raw.fhir_patient as patient
-            anti join staging.ehr_deletion as deletion
-                on deletion.resource_type = 'Patient' and deletion.resource_id = patient.id
-                and deletion.deleted_at >= coalesce(patient.last_updated, patient.extracted_at)
-            where extracted_at <= (select as_of from policy.clock)
-            qualify row_number() over (
-                partition by id
-                order by
-                    coalesce(last_updated, extracted_at) desc,
-                    extracted_at desc, take_seq desc, source_line desc, row_hash desc
-            ) = 1
-        )
+        select patient.id, unnest(patient.identifier) as identifier
+        from raw.fhir_patient as patient
+        inner join staging.ehr_patient_version as version
+            on version.is_latest and version.ehr_patient_id = patient.id
+            and version.extracted_at = patient.extracted_at and version.take_seq = patient.take_seq
+            and version.source_line = patient.source_line and version.row_hash = patient.row_hash
     )
 ),
 
@@ -151,13 +180,13 @@ identified as (
 )
 
 select
-    named.resource_type,
-    named.id as resource_id,
-    coalesce(named.direct_id, named.urn_id, identified.ehr_patient_id) as ehr_patient_id,
-    named.last_updated,
-    named.extracted_at,
-    named.take_seq,
-    named.source_line,
-    named.row_hash,
-from named
-left join identified on identified.resource_type = named.resource_type and identified.id = named.id
+    latest.resource_type,
+    latest.id as resource_id,
+    coalesce(latest.direct_id, identified.ehr_patient_id) as ehr_patient_id,
+    latest.last_updated,
+    latest.extracted_at,
+    latest.take_seq,
+    latest.source_line,
+    latest.row_hash,
+from latest
+left join identified on identified.resource_type = latest.resource_type and identified.id = latest.id

@@ -1,46 +1,18 @@
 -- Phones and emails of patients as the EHR shows them. One row per patient, system and value.
-with patient_version as (
+with version_telecom as (
     select
-        id as ehr_patient_id,
-        telecom,
-        last_updated,
-        extracted_at,
-        -- As in `staging.ehr_patient`, which is built from this.
-        coalesce(
-            list_filter(identifier, lambda one:
-                list_contains(list_transform(one.type.coding, lambda each: each.code), 'MR')
-                and one.use is distinct from 'old')[1].value,
-            list_filter(identifier, lambda one:
-                list_contains(list_transform(one.type.coding, lambda each: each.code), 'MR'))[1].value,
-            -- Some EHRs name the kind of number in words only.
-            list_filter(identifier, lambda one:
-                regexp_matches(lower(one.type.text), '^(mrn|medical record n)') and one.use is distinct from 'old')[1].value,
-            list_filter(identifier, lambda one: one.use = 'usual')[1].value,
-            case when len(identifier) = 1 then identifier[1].value end
-        ) as mrn,
-        row_number() over version as version_number,
-        row_number() over version = count(*) over (partition by id) as is_latest,
+        version.ehr_patient_id,
+        version.version_number,
+        version.is_latest,
+        version.versions,
+        version.last_updated,
+        unnest(patient.telecom) as one,
+        generate_subscripts(patient.telecom, 1) as position,
     from raw.fhir_patient as patient
-    anti join staging.ehr_deletion as deletion
-        on deletion.resource_type = 'Patient' and deletion.resource_id = patient.id
-        and deletion.deleted_at >= coalesce(patient.last_updated, patient.extracted_at)
-    where extracted_at <= (select as_of from policy.clock)
-    window version as (
-        partition by id
-        -- By the EHR's own dates, as the patient: a notification may bring an older state after the export.
-        order by coalesce(last_updated, extracted_at), extracted_at, take_seq, source_line, row_hash
-    )
-),
-
-version_telecom as (
-    select
-        ehr_patient_id,
-        version_number,
-        is_latest,
-        last_updated,
-        unnest(telecom) as one,
-        generate_subscripts(telecom, 1) as position,
-    from patient_version
+    inner join staging.ehr_patient_version as version
+        on version.ehr_patient_id = patient.id
+        and version.extracted_at = patient.extracted_at and version.take_seq = patient.take_seq
+        and version.source_line = patient.source_line and version.row_hash = patient.row_hash
 ),
 
 stated as (
@@ -48,6 +20,7 @@ stated as (
         version_telecom.ehr_patient_id,
         version_telecom.version_number,
         version_telecom.is_latest,
+        version_telecom.versions,
         version_telecom.last_updated,
         version_telecom.position,
         case when version_telecom.one.system in ('phone', 'sms') then 'phone' else version_telecom.one.system end as system,
@@ -64,18 +37,22 @@ stated as (
     where version_telecom.one.system in ('phone', 'sms', 'email') and trim(version_telecom.one.value) <> ''
 ),
 
--- The first version since which the patient has had the value without a break.
+-- The first version since which the patient has had the value without a break, where there are versions before.
 missing_from as (
     select
         current_value.ehr_patient_id,
         current_value.system,
         current_value.value_key,
-        max(patient_version.version_number) as version_number,
-    from (select distinct ehr_patient_id, system, value_key from stated where is_latest) as current_value
-    inner join patient_version on patient_version.ehr_patient_id = current_value.ehr_patient_id
+        max(version.version_number) as version_number,
+    from (
+        select distinct ehr_patient_id, system, value_key
+        from stated
+        where is_latest and versions > 1
+    ) as current_value
+    inner join staging.ehr_patient_version as version on version.ehr_patient_id = current_value.ehr_patient_id
     left join stated
-        on stated.ehr_patient_id = patient_version.ehr_patient_id
-        and stated.version_number = patient_version.version_number
+        on stated.ehr_patient_id = version.ehr_patient_id
+        and stated.version_number = version.version_number
         and stated.system = current_value.system
         and stated.value_key = current_value.value_key
     where stated.value_key is null
@@ -93,7 +70,7 @@ held_since as (
         on missing_from.ehr_patient_id = stated.ehr_patient_id
         and missing_from.system = stated.system
         and missing_from.value_key = stated.value_key
-    where stated.version_number > coalesce(missing_from.version_number, 0)
+    where stated.versions > 1 and stated.version_number > coalesce(missing_from.version_number, 0)
     group by stated.ehr_patient_id, stated.system, stated.value_key
 ),
 
@@ -112,7 +89,7 @@ in_resource as (
             try_cast(
                 case when length(stated.period_start) < 10 then left(stated.period_start || '-01-01', 10) else stated.period_start end as timestamptz
             ),
-            held_since.last_updated
+            case when stated.versions = 1 then stated.last_updated else held_since.last_updated end
         ) as confirmed_at,
         coalesce(stated.use = 'old', false) or coalesce(
             case length(stated.period_end)
@@ -142,21 +119,21 @@ in_resource as (
 -- A registration message is a snapshot: the numbers in the latest one are those that the EHR shows since then.
 message as (
     select
-        patient_version.ehr_patient_id,
+        version.ehr_patient_id,
         ehr_event.event_at,
         ehr_event.phones,
     from raw.ehr_event
     left join staging.ehr_merge as merge on merge.retired_mrn = ehr_event.mrn
-    inner join patient_version
-        on patient_version.is_latest and patient_version.mrn = coalesce(merge.current_mrn, ehr_event.mrn)
+    inner join staging.ehr_patient_version as version
+        on version.is_latest and version.mrn = coalesce(merge.current_mrn, ehr_event.mrn)
     where
         ehr_event.kind in ('ADT^A01', 'ADT^A03', 'ADT^A04', 'ADT^A05', 'ADT^A08', 'ADT^A28', 'ADT^A31')
         and len(ehr_event.phones) > 0
         and ehr_event.extracted_at <= (select as_of from policy.clock)
         and ehr_event.event_at <= (select as_of from policy.clock)
-        and ehr_event.event_at > coalesce(patient_version.last_updated, patient_version.extracted_at)
+        and ehr_event.event_at > coalesce(version.last_updated, version.extracted_at)
     qualify row_number() over (
-        partition by patient_version.ehr_patient_id
+        partition by version.ehr_patient_id
         order by ehr_event.event_at desc, ehr_event.event_id desc
     ) = 1
 ),

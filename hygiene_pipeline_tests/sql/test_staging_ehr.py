@@ -14,7 +14,7 @@ from hygiene_pipeline_tests.landing.fhir_desk import FIRST_NIGHT, Desk, ndjson, 
 MODELS = [
     f"staging.ehr_{name}"
     for name in (
-        *("deletion", "resource", "provider", "merge", "taken_back", "telecom", "patient"),
+        *("deletion", "patient_version", "resource", "provider", "merge", "taken_back", "telecom", "patient"),
         *("mrn", "encounter", "condition", "appointment", "care_event"),
     )
 ]
