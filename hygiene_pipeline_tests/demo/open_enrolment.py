@@ -96,19 +96,31 @@ class Told:
     day: int
     metric: Row
     asking: Row
-    status: dict[str, Row]
+    status: Mapping[str, Row]
     crm: dict[str, Row]
     truth: dict[str, str]
+    truth_when_answered: dict[str, str]
     only_errors: frozenset[str]
 
     @property
     def wrongly_active(self) -> set[str]:
         """Contacts that show as active a policy that the patient does not have."""
-        return {key for key, row in self.crm.items() if key in self.truth and self._shows_wrong(key, row)}
+        return self._active_and_not(self.truth)
 
-    def _shows_wrong(self, key: str, row: Row) -> bool:
-        shown = policy_key(row["insurance_payer_id"], row["insurance_member_id"])
-        return row["insurance_status"] == "active" and shown != self.truth[key]
+    @property
+    def wrongly_counted(self) -> set[str]:
+        """Contacts counted as right that show a policy which the patient had not even when the payer answered."""
+        current = {key for key, row in self.status.items() if row["insurance_state"] == "current"}
+        return current & self._active_and_not(self.truth_when_answered)
+
+    def _active_and_not(self, truth: Mapping[str, str]) -> set[str]:
+        return {
+            key
+            for key, row in self.crm.items()
+            if key in truth
+            and row["insurance_status"] == "active"
+            and policy_key(row["insurance_payer_id"], row["insurance_member_id"]) != truth[key]
+        }
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -141,10 +153,12 @@ def live(
         start=START,
     )  # fmt: skip
     enrolment = Enrolment(changing=changing, inquiries_a_day=inquiries_a_day, outbox=bed.folders.outbox)
-    simulation.happenings = (enrolment.change_plans, enrolment.ask, enrolment.answer)
+    simulation.happenings = (enrolment.ask, enrolment.answer)
     for day in range(max(nights) + 1):
         if day:
             simulation.advance(day)
+        # At midnight: before the night looks at the day, and before anybody is at work.
+        enrolment.change_plans(simulation.world, day)
         if day in nights:
             shown = list(simulation.contacts().values())
             bed.night(simulation.clock.as_of(day).astimezone(dt.UTC).isoformat(), job="bare_night")
@@ -169,13 +183,16 @@ def _told(bed: TinyPractice, simulation: Simulation, day: int, shown: Iterable[R
         "select coverage.* from metrics.coverage_of_asking as coverage inner join policy.clock using (as_of)"
     )
     living = {person.contact_id for person in simulation.world.living()}
+    status = {row["contact_id"]: row for row in bed.rows("from hygiene.contact_status where is_active")}
+    answered = {key: status[key]["insurance_confirmed_at"] for key in living & status.keys()}
     return Told(
         day=day,
         metric=metric,
         asking=asking,
-        status={row["contact_id"]: row for row in bed.rows("from hygiene.contact_status where is_active")},
+        status=status,
         crm=_active(shown),
         truth={key: _policy(simulation.truth, key, as_of) for key in living},
+        truth_when_answered={key: _policy(simulation.truth, key, at) for key, at in answered.items() if at},
         only_errors=frozenset(enrolment.only_errors),
     )
 

@@ -1,6 +1,7 @@
-"""Open enrolment: 90 of 320 patients change plan on 1 January, payers time out for a day, and answers come late.
+"""Open enrolment: 900 of 3,200 patients change plan on 1 January, payers time out for a day, and answers come late.
 
-`benchmarks/open_enrolment.py` lives through the same with 900 of 3,200.
+The practice lets answers of the old year count no longer (`plan_year.ends_answers`). With the shipped policy, by which
+an answer counts for its ninety days, `benchmarks/open_enrolment.py` tells the story.
 """
 
 from dataclasses import dataclass
@@ -9,9 +10,11 @@ import pytest
 
 from hygiene_pipeline_tests.demo.open_enrolment import Ended, Told, live
 
-CHANGING = 90
 # The last night of the old year, New Year, the first answers beside those of the outage, and those of asking again.
 NIGHTS = OLD_YEAR, NEW_YEAR, ANSWERS, AGAIN = (0, 1, 4, 6)
+
+
+CHANGING = 900
 
 
 @dataclass(frozen=True)
@@ -25,9 +28,9 @@ def lived(tmp_path_factory: pytest.TempPathFactory) -> Lived:
     nights: dict[int, Told] = {}
     ended = live(
         tmp_path_factory.mktemp("enrolment"),
-        patients=320,
+        patients=3200,
         changing=CHANGING,
-        inquiries_a_day=160,
+        inquiries_a_day=1600,
         nights=NIGHTS,
         ends_answers=True,
         on_night=lambda told: nights.update({told.day: told}),
@@ -51,7 +54,9 @@ def test_nobody_was_flagged_because_a_payer_was_down(lived: Lived) -> None:
     # What the PM was told meanwhile is another matter.
     flagged = {row["insurance_reason"] for row in told if row["insurance_state"] == "stale"}
     assert flagged <= {"payer_mismatch", "member_id_mismatch", "coverage_terminated"}
-    assert night.asking["payer_could_not_answer"] > CHANGING
+    without = [row for row in night.status.values() if row["insurance_reason"] == "payer_error"]
+    assert night.asking["payer_could_not_answer"] == len(without)
+    assert len(without) > CHANGING // 2
 
 
 def test_whom_a_failure_flagged_really_had_no_such_policy(lived: Lived) -> None:
@@ -65,8 +70,10 @@ def test_whom_a_failure_flagged_really_had_no_such_policy(lived: Lived) -> None:
 def test_what_is_counted_as_right_is_right(lived: Lived, day: int) -> None:
     night = lived.nights[day]
     current = {key for key, row in night.status.items() if row["insurance_state"] == "current"}
-    assert current & night.wrongly_active == set()
     assert night.metric["numerator"] == len(current)
+    assert night.wrongly_counted == set()
+    # Some change plan again after the payer answered, which nobody can know yet.
+    assert len(current & night.wrongly_active) <= len(current) // 500
 
 
 @pytest.mark.parametrize("day", NIGHTS)
