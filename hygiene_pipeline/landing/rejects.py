@@ -25,18 +25,25 @@ def reject(
 
 
 def reject_rows(con: duckdb.DuckDBPyConnection, delivery: Delivery, query: str, values: Iterable[object] = ()) -> int:
-    """Quarantine the rows of a query that gives source_line, field, reason and original; returns how many."""
-    result = con.execute(
-        f"""insert into quarantine.record
-              (source, place, source_file, source_line, field, reason, original, file_id, taken_at)
-            select ?, ?, ?, source_line, field, reason, original, ?, ? from ({query})""",
-        [
-            delivery.extract.source,
-            delivery.extract.place,
-            delivery.source_file,
-            delivery.file_id,
-            delivery.extracted_at,
-            *values,
-        ],
-    ).fetchone()
-    return int(result[0]) if result else 0
+    """Quarantine the rows of a query that gives source_line, field, reason and original; returns how many.
+
+    An insert of nothing is not tried: DuckDB 1.5 loses a later one of more than a row group in the same transaction.
+    """
+    con.execute(f"create or replace temp table landing_reject as {query}", list(values))
+    row = con.execute("select count(*) from landing_reject").fetchone()
+    count = int(row[0]) if row else 0
+    if count:
+        con.execute(
+            """insert into quarantine.record
+                 (source, place, source_file, source_line, field, reason, original, file_id, taken_at)
+               select ?, ?, ?, source_line, field, reason, original, ?, ? from landing_reject order by source_line""",
+            [
+                delivery.extract.source,
+                delivery.extract.place,
+                delivery.source_file,
+                delivery.file_id,
+                delivery.extracted_at,
+            ],
+        )
+    con.execute("drop table landing_reject")
+    return count

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from pydantic import BaseModel, ConfigDict
 
@@ -32,8 +32,7 @@ class Outcomes(BaseModel):
     benefit_dates: dict[str, Literal["begin", "end"]]
 
 
-@dataclass(frozen=True, kw_only=True)
-class Benefit:
+class Benefit(NamedTuple):
     """One EB: its code, the service types it is about, the period it holds for, and what the payer wrote beside it."""
 
     code: str

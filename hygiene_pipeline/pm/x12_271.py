@@ -29,8 +29,8 @@ def read_271(text: str, *, outcomes: Outcomes, timezone: tzinfo) -> Iterator[Eli
             else:
                 yield found
         if is_empty:
-            first = interchange.segments[0].position
-            yield Unusable(position=first, reason="no_transaction", original=interchange.text(interchange.segments))
+            text = interchange.text(list(interchange.segments()))
+            yield Unusable(position=interchange.first, reason="no_transaction", original=text)
 
 
 def _read(transaction: Transaction, outcomes: Outcomes, timezone: tzinfo) -> Iterator[EligibilityAnswer | Unusable]:
@@ -103,7 +103,7 @@ def _benefits(transaction: Transaction, loop: Loop, plan: Period, outcomes: Outc
     repetition = transaction.interchange.repetition
     found = []
     for said in loop.benefits:
-        known = period(said.dates, outcomes.benefit_dates).and_also(plan)
+        known = period(said.dates, outcomes.benefit_dates).and_also(plan) if said.dates else plan
         found.append(
             Benefit(
                 code=said.segment.element(1),

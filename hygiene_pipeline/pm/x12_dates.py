@@ -1,16 +1,15 @@
 """Dates and times as X12 writes them. Null where they cannot be read."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from datetime import date, datetime, tzinfo
+from typing import NamedTuple
 
 from hygiene_pipeline.pm.x12_segments import Segment
 
 _EARLIEST_YEAR = 1900
 
 
-@dataclass(frozen=True, kw_only=True)
-class Period:
+class Period(NamedTuple):
     """From when to when something holds; an end that is not known is null."""
 
     begin: date | None = None
@@ -18,7 +17,12 @@ class Period:
 
     def and_also(self, other: "Period") -> "Period":
         """This period with the ends that only `other` knows."""
+        if self is _UNKNOWN:
+            return other
         return Period(begin=self.begin or other.begin, end=self.end or other.end)
+
+
+_UNKNOWN = Period()
 
 
 def day(text: str) -> date | None:
@@ -45,11 +49,13 @@ def instant(on: str, at: str, timezone: tzinfo) -> datetime | None:
 
 def period(dates: Iterable[Segment], ends: Mapping[str, str]) -> Period:
     """What the DTP of a loop say together; where two speak of the same end, the qualifier that `ends` names first."""
-    order = list(ends)
-    spoken = [each for each in dates if each.element(1) in ends]
-    found = Period()
-    for segment in sorted(spoken, key=lambda each: order.index(each.element(1))):
-        found = found.and_also(_stated(segment, ends[segment.element(1)]))
+    spoken = [(qualifier, each) for each in dates if (qualifier := each.element(1)) in ends]
+    if len(spoken) > 1:
+        order = list(ends)
+        spoken.sort(key=lambda each: order.index(each[0]))
+    found = _UNKNOWN
+    for qualifier, segment in spoken:
+        found = found.and_also(_stated(segment, ends[qualifier]))
     return found
 
 

@@ -23,7 +23,7 @@ class Payer(NamedTuple):
     name: str = ""
 
 
-@dataclass(kw_only=True)
+@dataclass(kw_only=True, slots=True)
 class SaidBenefit:
     """One EB with the dates and messages of its loop (2110)."""
 
@@ -32,7 +32,7 @@ class SaidBenefit:
     notes: list[str] = field(default_factory=list)
 
 
-@dataclass(kw_only=True, eq=False)
+@dataclass(kw_only=True, eq=False, slots=True)
 class Loop:
     """One HL and what stands in it; `above` is the loop that it hangs on. Of a person's name nothing is kept."""
 
@@ -95,22 +95,15 @@ class Loops:
         return told[::-1]
 
     def _walk(self, segments: list[Segment]) -> None:
-        readers: dict[str, Callable[[Segment], None]] = {
-            "BHT": self._begin,
-            "HL": self._enter,
-            "NM1": self._name,
-            "TRN": self._trace,
-            "REF": self._refer,
-            "DTP": self._date,
-            "EB": self._benefit,
-            "MSG": self._note,
-            "AAA": self._reject,
-        }
         for segment in segments:
-            reader = readers.get(segment.name)
-            if reader:
-                reader(segment)
-            if segment.name not in ("HL", "SE"):
+            name = segment.elements[0]
+            if name == "HL":
+                self._enter(segment)
+                continue
+            reader = _READERS.get(name)
+            if reader is not None:
+                reader(self, segment)
+            if name != "SE":
                 self._now.segments.append(segment)
 
     def _begin(self, segment: Segment) -> None:
@@ -173,3 +166,15 @@ class Loops:
         level = "benefit" if self._now.benefits else _LEVELS.get(self._now.level, "inquiry")
         rejection = Rejection(code=segment.element(3), follow_up=segment.element(4), level=level)
         self._now.rejections.append(rejection)
+
+
+_READERS: dict[str, Callable[[Loops, Segment], None]] = {
+    "BHT": Loops._begin,
+    "NM1": Loops._name,
+    "TRN": Loops._trace,
+    "REF": Loops._refer,
+    "DTP": Loops._date,
+    "EB": Loops._benefit,
+    "MSG": Loops._note,
+    "AAA": Loops._reject,
+}

@@ -42,12 +42,26 @@ class Segment(NamedTuple):
 
 
 class Interchange(NamedTuple):
-    """From one ISA to the next: its control number (ISA13), delimiters, and segments including the ISA."""
+    """From one ISA to the next: its control number (ISA13), delimiters, and segments as texts including the ISA.
+
+    A file may be one interchange of a million segments: they are taken apart one after the other, not all at once.
+    """
 
     control: str
     separator: str
     repetition: str
-    segments: list[Segment]
+    first: int
+    lines: list[str]
+
+    def segments(self) -> Iterator[Segment]:
+        """All segments in order."""
+        separator = self.separator
+        for number, line in enumerate(self.lines, start=self.first):
+            yield Segment(number, line.split(separator))
+
+    def last(self) -> Segment:
+        """The last segment."""
+        return Segment(self.first + len(self.lines) - 1, self.lines[-1].split(self.separator))
 
     def text(self, segments: list[Segment]) -> str:
         """The segments as a text to keep in the quarantine, a line each."""
@@ -64,7 +78,7 @@ def interchanges(text: str) -> Iterator[Interchange | Unusable]:
     for start, end in pairwise([*starts, len(text)]):
         interchange = _interchange(text[start:end], position)
         if isinstance(interchange, Interchange):
-            position += len(interchange.segments)
+            position += len(interchange.lines)
         else:
             position += 1
         yield interchange
@@ -83,17 +97,13 @@ def _interchange(chunk: str, position: int) -> Interchange | Unusable:
         lines = _lines(chunk.replace("\r", "\n"), separator, "\n")
     else:
         lines = _lines(compact, separator, terminator)
-    named = (line.strip(" \t\r\n") for line in lines)
-    segments = [
-        Segment(position=number, elements=line.split(separator))
-        for number, line in enumerate((each for each in named if each), start=position)
-    ]
     repetition = header[11].strip()
     return Interchange(
         control=header[13].strip(),
         separator=separator,
         repetition=repetition if len(repetition) == 1 and not repetition.isalnum() else "^",
-        segments=segments,
+        first=position,
+        lines=[each for line in lines if (each := line.strip(" \t\r\n"))],
     )
 
 

@@ -12,6 +12,7 @@ from hygiene_pipeline.pm.protocol import Unusable
 from hygiene_pipeline.pm.x12_segments import Interchange, Segment
 
 _ENVELOPE = {"ISA", "GS", "GE", "IEA", "TA1"}
+_BOUNDS = {"ST", "SE", *_ENVELOPE}
 
 
 @dataclass(kw_only=True)
@@ -37,8 +38,10 @@ class Transaction:
 def transactions(interchange: Interchange) -> Iterator[Transaction | Unusable]:
     """Every transaction in order; a new ST or an envelope segment ends one that has no SE."""
     walk = _Walk(interchange)
-    for segment in interchange.segments:
-        yield from walk.take(segment)
+    for segment in interchange.segments():
+        # Nearly all are within a transaction, and end nothing.
+        if not walk.has_kept(segment):
+            yield from walk.take(segment)
     yield from walk.end()
 
 
@@ -54,6 +57,13 @@ class _Walk:
         self._transactions = 0
         self._current: Transaction | None = None
         self._stray: list[Segment] = []
+
+    def has_kept(self, segment: Segment) -> bool:
+        """Add a segment to the transaction that it stands in, if there is one and neither begins or ends with it."""
+        if self._current is None or segment.elements[0] in _BOUNDS:
+            return False
+        self._current.segments.append(segment)
+        return True
 
     def take(self, segment: Segment) -> Iterator[Transaction | Unusable]:
         """What ends with this segment."""
@@ -72,7 +82,7 @@ class _Walk:
         is_told = self._current is not None
         yield from self._ended()
         if not self._is_closed and not is_told:
-            yield self._wrong(self._interchange.segments[-1], "truncated_interchange")
+            yield self._wrong(self._interchange.last(), "truncated_interchange")
 
     def _ended(self) -> Iterator[Transaction | Unusable]:
         if self._current is not None:

@@ -76,3 +76,14 @@ def test_a_policy_without_effective_date_keeps_its_key(desk):
     desk.take("pm/coverage.csv", header + "p1,aetna,,M9\np2,aetna,2026-01-01,M2\n")
     rows = desk.rows("select pm_patient_id, member_id, is_removed from raw.pm_coverage where take_seq = 2")
     assert [tuple(row.values()) for row in rows] == [("p1", "M9", False)]
+
+
+def test_a_list_longer_than_a_row_group_arrives_whole_in_one_transaction(desk):
+    desk.con.execute("set threads = 2")
+    content = "\n".join(["pm_patient_id,birth_date", *(f"{number},not a date" for number in range(130_000))])
+    desk.con.execute("begin")
+    desk.take("pm/patients.csv", content)
+    desk.con.execute("commit")
+    [stored] = desk.con.execute("select (select count(*) from raw.pm_patients)").fetchone()
+    [rejected] = desk.con.execute("select count(*) from quarantine.record").fetchone()
+    assert (stored, rejected) == (130_000, 130_000)
