@@ -11,13 +11,19 @@ from hygiene_pipeline.folders import Folders
 from hygiene_pipeline.landing.fetch_ehr import smart_bulk_findings
 from hygiene_pipeline.landing.fetch_pm import tebra_findings
 from hygiene_pipeline.landing.ledger import PLACES
+from hygiene_pipeline.landing.take import is_replay
 from hygiene_pipeline.practice import Practice, load_practice
 from hygiene_pipeline.privacy.agreements import require_agreement, vendors_of
 from hygiene_pipeline.privacy.keys import WAREHOUSE, environment_name, find_key
 from hygiene_pipeline.privacy.roles import load_roles
+from hygiene_pipeline.receive_findings import receive_findings
 from hygiene_pipeline.sync.lookup_findings import lookup_findings
 from hygiene_pipeline.sync.message_findings import message_findings
 from hygiene_pipeline.warehouse import open_warehouse
+
+_HAS_RUN = """
+select count(*) > 0 from duckdb_tables()
+where database_name = current_database() and schema_name = 'history' and table_name = 'night'"""
 
 
 def examine(practice_id: str, *, at: datetime) -> Iterator[Finding]:
@@ -31,11 +37,12 @@ def examine(practice_id: str, *, at: datetime) -> Iterator[Finding]:
     yield Finding(subject="practice file", is_fine=True, told=f"{practice.name}, {practice.timezone}")
     examinations: tuple[Callable[[Folders, Practice], Iterator[Finding]], ...] = (
         _keys,
-        _warehouse,
+        partial(_warehouse, at=at),
         _landing,
         _crm,
         partial(_agreements, at=at),
         partial(_vendors, at=at),
+        receive_findings,
         _people,
     )
     for examination in examinations:
@@ -54,7 +61,7 @@ def _keys(folders: Folders, practice: Practice) -> Iterator[Finding]:
         yield Finding(subject=subject, is_fine=True, told=told)
 
 
-def _warehouse(folders: Folders, practice: Practice) -> Iterator[Finding]:
+def _warehouse(folders: Folders, practice: Practice, *, at: datetime) -> Iterator[Finding]:
     path = folders.of(practice.practice).warehouse
     if not path.exists():
         yield Finding(subject="warehouse", is_fine=True, told="none yet: made by the first run")
@@ -66,10 +73,15 @@ def _warehouse(folders: Folders, practice: Practice) -> Iterator[Finding]:
             told = f"{path}: its key is missing; restore {practice.practice}/{WAREHOUSE}.key or set {name}"
             yield Finding(subject="warehouse", is_fine=False, told=told)
             return
-        with open_warehouse(path, key=key, wait_seconds=5):
+        with open_warehouse(path, key=key, wait_seconds=5) as warehouse:
             yield Finding(subject="warehouse", is_fine=True, told="opens with its key")
+            later = bool(warehouse.value(_HAS_RUN)) and is_replay(warehouse, at)
     except HygieneError as error:
         yield Finding(subject="warehouse", is_fine=False, told=str(error))
+        return
+    if later:
+        told = "a run was made for a time to come: until then every run only looks back and takes nothing;"
+        yield Finding(subject="clock", is_fine=False, told=f"{told} wait, or restore the warehouse of before that run")
 
 
 def _landing(folders: Folders, practice: Practice) -> Iterator[Finding]:

@@ -21,10 +21,11 @@ from hygiene_pipeline.landing.inbox import DOCUMENTS, FRAMES, Inbox
 from hygiene_pipeline.landing.ledger import PLACES
 from hygiene_pipeline.practice import load_practice
 from hygiene_pipeline.privacy.keys import key_for
+from hygiene_pipeline.receive_findings import WEBHOOK_KEY
 from hygiene_pipeline.settings.receive import Tls
+from hygiene_pipeline.tls import server_context
 from hygiene_pipeline.web.fhir_webhook import PATH, Door, webhook_app
 
-WEBHOOK_KEY = "webhook"
 _GRACE_SECONDS = 10
 _KIB = 1024
 
@@ -53,7 +54,7 @@ async def _listen(practice_id: str, tell: Callable[[str], None]) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stopped.set)
     opened = _open(settings.host, settings.port)
-    await listener.start(opened, tls=_tls(settings.tls))
+    await listener.start(opened, tls=server_context(settings.tls))
     tell(f"mllp://{settings.host}:{opened.getsockname()[1]}")
     await stopped.wait()
     await listener.stop(grace_seconds=_GRACE_SECONDS)
@@ -110,25 +111,9 @@ def _open(host: str, port: int) -> socket.socket:
         ) from None
 
 
-def _tls(tls: Tls | None) -> ssl.SSLContext | None:
-    if tls is None:
-        return None
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.minimum_version = ssl.TLSVersion.TLSv1_2
-    try:
-        context.load_cert_chain(tls.certificate, tls.key)
-        if tls.client_ca is not None:
-            context.load_verify_locations(tls.client_ca)
-            context.verify_mode = ssl.CERT_REQUIRED
-    except (OSError, ssl.SSLError):
-        raise PermanentError(
-            f"receive: {tls.certificate} and its key cannot be used; give PEM files that belong together"
-        ) from None
-    return context
-
-
 def _tls_of_uvicorn(tls: Tls | None) -> dict[str, Any]:
-    if _tls(tls) is None or tls is None:
+    # uvicorn makes a context of its own, and says of bad files only that it failed.
+    if server_context(tls) is None or tls is None:
         return {}
     asked = {"ssl_ca_certs": str(tls.client_ca), "ssl_cert_reqs": ssl.CERT_REQUIRED} if tls.client_ca else {}
     return {"ssl_certfile": str(tls.certificate), "ssl_keyfile": str(tls.key), **asked}

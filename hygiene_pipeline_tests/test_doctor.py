@@ -1,7 +1,8 @@
 """The doctor finds what would stop tonight's run, names the way out, and changes nothing."""
 
+import socket
 from contextlib import closing
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,7 @@ from hygiene_pipeline.crm.embedded import EmbeddedCrm
 from hygiene_pipeline.doctor import examine
 from hygiene_pipeline.finding import Finding
 from hygiene_pipeline.folders import Folders, PracticeFolders
+from hygiene_pipeline.night import begin, open_night
 from hygiene_pipeline.privacy.keys import WAREHOUSE, key_for
 from hygiene_pipeline.warehouse import open_warehouse
 
@@ -84,6 +86,49 @@ def test_a_warehouse_that_its_key_opens_is_fine(own: PracticeFolders) -> None:
     make_warehouse(own)
     assert found("key warehouse").told == "found"
     assert found("warehouse").told == "opens with its key"
+
+
+@pytest.mark.parametrize(
+    ("as_of", "is_to_come"), [(NOW - timedelta(days=1), False), (NOW, False), (NOW + timedelta(days=1), True)]
+)
+def test_a_run_of_a_time_to_come_is_told(own: PracticeFolders, as_of: datetime, is_to_come: bool) -> None:
+    make_warehouse(own)
+    with open_night("riverside") as night:
+        begin(night, as_of=as_of)
+    told = [finding.told for finding in examine("riverside", at=NOW) if finding.subject == "clock"]
+    assert bool(told) == is_to_come
+    assert all("only looks back and takes nothing; wait, or restore" in each for each in told)
+
+
+def settle(own: PracticeFolders, **receive: object) -> None:
+    """Give the practice file these settings of its receivers."""
+    path = Folders().practices / "riverside.yaml"
+    path.write_text(yaml.safe_dump({**yaml.safe_load(path.read_text()), "receive": receive}))
+
+
+def test_a_receiver_that_stands_at_its_door_is_seen(own: PracticeFolders) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as door:
+        port = door.getsockname()[1]
+        settle(own, mllp={"port": port})
+        assert found("receive mllp").told == f"127.0.0.1:{port} is open"
+    finding = found("receive mllp")
+    assert (finding.told, finding.is_fine) == (f"127.0.0.1:{port} is closed; hygiene listen opens it", True)
+
+
+def test_a_webhook_tells_of_its_secret(own: PracticeFolders, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert found("receive webhook").told.endswith("hygiene webhook opens it and makes its secret")
+    monkeypatch.setenv("HYGIENE_KEY_RIVERSIDE_WEBHOOK", "ab" * 32)
+    assert found("receive webhook").told.endswith("hygiene webhook opens it")
+
+
+@pytest.mark.parametrize("door", ["mllp", "webhook"])
+def test_a_certificate_that_cannot_be_used_is_told(own: PracticeFolders, tmp_path: Path, door: str) -> None:
+    (tmp_path / "server.pem").write_text("no certificate")
+    settle(own, **{door: {"tls": {"certificate": str(tmp_path / "server.pem"), "key": str(tmp_path / "none.pem")}}})
+    finding = found(f"receive {door}")
+    assert not finding.is_fine
+    assert not finding.is_fatal
+    assert "server.pem and its key cannot be used; give PEM files that belong together" in finding.told
 
 
 def test_a_lost_key_is_told_and_not_made_anew(own: PracticeFolders) -> None:
