@@ -88,15 +88,36 @@ set_by_person as (
         on insurance.contact_id = since.contact_id and insurance.applied_at = since.insurance_since
     where since.care_since is not null or since.insurance_since is not null
 ),
-decided as (
+-- Nearly all that the CRM shows is what was decided, and no verdict speaks of it: put aside before the other joins.
+considered as (
     select
         shown.contact_id,
+        shown.patient_id,
         shown.field,
         shown.value as shown_value,
+        decision.value,
+        decision.source,
+        decision.rule,
+        decision.is_conflict,
+        decision.evidence_ref,
+        decision.decided_confirmed_at
+    from shown_value as shown
+    inner join written_field on written_field.field = shown.field
+    left join reconciled.field_decision as decision
+        on decision.patient_id = shown.patient_id and decision.field = shown.field
+    where
+        decision.value is distinct from shown.value
+        or shown.field in ('phone', 'insurance_status', 'care_status', 'segments')
+),
+decided as (
+    select
+        decision.contact_id,
+        decision.field,
+        decision.shown_value,
         decision.source,
         decision.decided_confirmed_at,
         case
-            when shown.field = 'phone' then case
+            when decision.field = 'phone' then case
                 when
                     status.phone_state = 'stale'
                     and decision.decided_confirmed_at is not null
@@ -104,68 +125,70 @@ decided as (
                     then decision.value
             end
             when
-                shown.field like 'insurance_%'
+                decision.field like 'insurance_%'
                 and person.insurance_since > coalesce(status.insurance_evidence_at, decision.decided_confirmed_at)
                 then null
-            when shown.field in ('insurance_payer_id', 'insurance_payer', 'insurance_member_id') then case
+            when decision.field in ('insurance_payer_id', 'insurance_payer', 'insurance_member_id') then case
                 when
                     status.insurance_reason in ('payer_mismatch', 'member_id_mismatch')
                     and decision.source in ('pm', 'eligibility')
                     then decision.value
             end
-            when shown.field = 'insurance_status' then case status.insurance_reason
+            when decision.field = 'insurance_status' then case status.insurance_reason
                 when 'coverage_inactive' then 'verify_required'
                 when 'subscriber_not_found' then 'verify_required'
                 when 'coverage_terminated' then 'lapsed'
                 when 'status_mismatch' then 'active'
             end
-            when shown.field = 'care_status' and status.care_reason = 'deceased_not_marked' then 'deceased'
+            when decision.field = 'care_status' and status.care_reason = 'deceased_not_marked' then 'deceased'
             when
-                shown.field in ('care_status', 'segments')
+                decision.field in ('care_status', 'segments')
                 and person.care_since > coalesce(event.event_at, status.care_evidence_at, decision.decided_confirmed_at)
                 then null
-            when shown.field = 'care_status' then case status.care_reason when 'outdated_status' then decision.value end
-            when shown.field = 'segments' then case when status.care_state = 'stale' then {_SEGMENT_LIST} end
+            when decision.field = 'care_status'
+                then case status.care_reason when 'outdated_status' then decision.value end
+            when decision.field = 'segments' then case when status.care_state = 'stale' then {_SEGMENT_LIST} end
             -- Nobody vouches for it: good enough to fill a gap, not to replace an address.
-            when shown.field = 'email' and decision.decided_confirmed_at is null and shown.value is not null then null
+            when
+                decision.field = 'email'
+                and decision.decided_confirmed_at is null
+                and decision.shown_value is not null
+                then null
             -- Another spelling of the same address is no reason to write.
             when
-                shown.field in ('email', 'address_line', 'city', 'state', 'postal_code')
-                and shown.value is not null
+                decision.field in ('email', 'address_line', 'city', 'state', 'postal_code')
+                and decision.shown_value is not null
                 and not decision.is_conflict
                 then null
-            when shown.field like '%_opt_out' then case when lower(decision.value) = 'true' then 'true' end
+            when decision.field like '%_opt_out' then case when lower(decision.value) = 'true' then 'true' end
             else nullif(trim(decision.value), '')
         end as new_value,
         case
-            when shown.field = 'phone' then status.phone_reason
-            when shown.field like 'insurance_%' then status.insurance_reason
-            when shown.field in ('care_status', 'segments') then status.care_reason
+            when decision.field = 'phone' then status.phone_reason
+            when decision.field like 'insurance_%' then status.insurance_reason
+            when decision.field in ('care_status', 'segments') then status.care_reason
             else decision.rule
         end as reason,
         case
-            when shown.field like 'insurance_%' then coalesce(status.insurance_evidence_ref, decision.evidence_ref)
-            when shown.field in ('care_status', 'segments')
+            when decision.field like 'insurance_%' then coalesce(status.insurance_evidence_ref, decision.evidence_ref)
+            when decision.field in ('care_status', 'segments')
                 then coalesce(status.care_evidence_ref, decision.evidence_ref)
             else decision.evidence_ref
         end as evidence_ref,
         case
-            when shown.field like 'insurance_%'
+            when decision.field like 'insurance_%'
                 then coalesce(status.insurance_evidence_at, decision.decided_confirmed_at)
-            when shown.field in ('care_status', 'segments')
+            when decision.field in ('care_status', 'segments')
                 then coalesce(event.event_at, status.care_evidence_at, decision.decided_confirmed_at)
             else decision.decided_confirmed_at
         end as event_at,
-        case when shown.field in ('care_status', 'segments') then event.received_at end as received_at
-    from shown_value as shown
-    inner join hygiene.contact_status as status on status.contact_id = shown.contact_id
-    inner join written_field on written_field.field = shown.field
-    left join reconciled.field_decision as decision
-        on decision.patient_id = shown.patient_id and decision.field = shown.field
-    left join set_by_person as person on person.contact_id = shown.contact_id
+        case when decision.field in ('care_status', 'segments') then event.received_at end as received_at
+    from considered as decision
+    inner join hygiene.contact_status as status on status.contact_id = decision.contact_id
+    left join set_by_person as person on person.contact_id = decision.contact_id
     left join care_event as event
         on
-            event.patient_id = shown.patient_id
+            event.patient_id = decision.patient_id
             and event.evidence_ref = coalesce(status.care_evidence_ref, decision.evidence_ref)
 ),
 differing as (
