@@ -25,8 +25,9 @@ def read_clock(con: duckdb.DuckDBPyConnection) -> Clock:
         row = None
     if row is None:
         raise PermanentError("policy.clock: is not set; materialize policy/tables first, it starts every run")
-    return Clock(as_of=_instant(row[0]), as_of_date=row[1], previous_as_of=_instant(row[2]) if row[2] else None)
+    return Clock(as_of=instant(row[0]), as_of_date=row[1], previous_as_of=instant(row[2]) if row[2] else None)
 
 
-def _instant(microseconds: int) -> datetime:
+def instant(microseconds: int) -> datetime:
+    """Microseconds since the epoch, as DuckDB gives them without a detour over the machine's own zone."""
     return datetime.fromtimestamp(microseconds / 1_000_000, tz=UTC)

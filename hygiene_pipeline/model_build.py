@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import duckdb
 
-from hygiene_pipeline import model_quality
+from hygiene_pipeline import build_marks, model_quality
 from hygiene_pipeline.expectations import run_expectations
 from hygiene_pipeline.model_contracts import EXPECTATION, ContractError
 from hygiene_pipeline.model_history import Types, described, ensure_histories, keep_history
@@ -110,6 +110,7 @@ def _built_in_place(task: _Task) -> Built:
         raise _KeptBackError
     _publish(task, table, types)
     model_quality.keep_results(con, model.name, tested)
+    build_marks.keep_marks(con, {model.name: model.code_version})
     return Built(model=model.name, rows=rows, columns=tuple(types.items()), results=tested.results, published=True)
 
 
@@ -124,6 +125,7 @@ def _built_aside(task: _Task) -> Built:
     with _transaction(con):
         if published:
             _publish(task, task.aside, types)
+            build_marks.keep_marks(con, {model.name: model.code_version})
         model_quality.keep_results(con, model.name, tested)
     return Built(model=model.name, rows=rows, columns=tuple(types.items()), results=tested.results, published=published)
 

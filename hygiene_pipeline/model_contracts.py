@@ -21,6 +21,20 @@ ARGUMENTS: Final[Mapping[str, frozenset[str]]] = {
 }
 """The tests that run as SQL, with the arguments each one needs."""
 
+SLICES: Final = (
+    ("contact_id",),
+    ("ehr_patient_id",),
+    ("patient_id",),
+    ("pm_patient_id",),
+    ("source", "source_id"),
+    ("phone",),
+    ("digits",),
+)
+"""Whose a row may be: a contact's, a patient's in one of the systems or as identity knows them, a source record's.
+
+Or a telephone number's, whoever has it: such a row is made of everybody who does.
+"""
+
 EXPECTATION: Final = "expect_"
 """A test whose name starts so is a Great Expectations expectation."""
 
@@ -72,12 +86,24 @@ class RenewalContract(_Strict):
 
 
 class Meta(_Strict):
-    """The grain (key columns), whether past rows are kept, and who answers for the model."""
+    """The grain (key columns), whether past rows are kept, and who answers for the model.
+
+    `slice_by` names whose row a row is, by columns that all tables spell alike: an event run renews the rows of those
+    whom the event touches, and reads no others. A model without it is built whole.
+    """
 
     grain: tuple[str, ...] = ()
+    slice_by: tuple[str, ...] = ()
     renewal: RenewalContract | None = None
     history: bool = False
     owner: str | None = None
+
+    @field_validator("slice_by")
+    @classmethod
+    def _known_slice(cls, slice_by: tuple[str, ...]) -> tuple[str, ...]:
+        if slice_by and slice_by not in SLICES:
+            raise ValueError(f"is one of {', '.join(' + '.join(each) for each in SLICES)}")
+        return slice_by
 
 
 class Config(_Strict):

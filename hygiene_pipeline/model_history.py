@@ -60,8 +60,13 @@ def ensure_histories(con: duckdb.DuckDBPyConnection, models: Mapping[str, Model]
             con.execute(_untyped(keepers[table]))
 
 
-def keep_history(con: duckdb.DuckDBPyConnection, model: Model, source: str, types: Types) -> None:
-    """Store the rows of `source` that differ from the last earlier version of their key, under the clock's as_of."""
+def keep_history(
+    con: duckdb.DuckDBPyConnection, model: Model, source: str, types: Types, *, among: str = "true"
+) -> None:
+    """Store the rows of `source` that differ from the last earlier version of their key, under the clock's as_of.
+
+    `among` is the condition that a row is one of those that `source` speaks of, where it does not speak of all.
+    """
     table = model.history_table
     if "as_of" in types:
         raise ContractError(f"{model.name}: has a column as_of, which its history adds by itself")
@@ -77,11 +82,12 @@ def keep_history(con: duckdb.DuckDBPyConnection, model: Model, source: str, type
     compared = ", ".join(quoted(column) for column in types if column != _MOVES_BY_ITSELF)
     grain = ", ".join(quoted(column) for column in model.grain or types)
     con.execute(
-        f"delete from {table} where as_of = (select as_of from policy.clock);"
+        f"delete from {table} where as_of = (select as_of from policy.clock) and ({among});"
         f"insert into {table} by name "
         f"select (select as_of from policy.clock) as as_of, {columns} from {source} semi join ("
         f"  select {compared} from {source} except"
-        f"  select {compared} from (select {columns} from {table} where as_of < (select as_of from policy.clock)"
+        f"  select {compared} from (select {columns} from {table}"
+        f"  where as_of < (select as_of from policy.clock) and ({among})"
         f"  qualify row_number() over (partition by {grain} order by as_of desc) = 1)"
         f") as news using ({grain}) order by {grain}"
     )

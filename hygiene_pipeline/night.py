@@ -7,7 +7,7 @@ from datetime import datetime
 from functools import cache
 from pathlib import Path
 
-from hygiene_pipeline import model_quality
+from hygiene_pipeline import build_marks, model_quality
 from hygiene_pipeline.clock import Clock, read_clock
 from hygiene_pipeline.failures import KeyProblemError
 from hygiene_pipeline.folders import Folders, PracticeFolders
@@ -78,10 +78,13 @@ def begin(night: Night, *, as_of: datetime) -> dict[str, int]:
     """Set the clock, write the policies as tables, and make every table that a step may find empty."""
     con = night.warehouse.con
     with night.warehouse.transaction():
-        for module in (ledger, volume, tabular, fhir_ndjson, ehr_events, eligibility, replies, model_quality):
-            module.create_tables(con)
+        for landing in (ledger, volume, tabular, fhir_ndjson, ehr_events, eligibility, replies):
+            landing.create_tables(con)
+        for books in (model_quality, build_marks):
+            books.create_tables(con)
         sync_tables.create_tables(con)
         lookup_tables.create_tables(con)
         written = write_policy_tables(con, night.practice, as_of=as_of)
+        build_marks.heed_practice(con, night.practice)
     ensure_histories(con, models())
     return written

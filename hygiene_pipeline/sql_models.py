@@ -63,6 +63,7 @@ class Model:
     path: Path
     description: str
     grain: tuple[str, ...]
+    slice_by: tuple[str, ...]
     columns: tuple[Column, ...]
     tests: tuple[ModelTest, ...]
     materialized: str
@@ -180,6 +181,9 @@ def make_model(path: Path, sql: str, contract: ModelContract, facts: SqlFacts) -
     name = f"{path.parent.name}.{path.stem}"
     if name in facts.reads:
         raise ContractError(f"{_shown(path)}: reads itself; its past is in {HISTORY}.{name.replace('.', '_')}")
+    strays = [column for column in contract.config.meta.slice_by if column not in facts.output_names]
+    if strays:
+        raise ContractError(f"{name}: is sliced by {', '.join(strays)}, which its SQL does not give")
     named: dict[str, int] = {}
     return Model(
         name=name,
@@ -187,6 +191,7 @@ def make_model(path: Path, sql: str, contract: ModelContract, facts: SqlFacts) -
         path=path,
         description=" ".join(contract.description.split()),
         grain=contract.config.meta.grain,
+        slice_by=contract.config.meta.slice_by,
         columns=tuple(
             Column(
                 name=column.name,

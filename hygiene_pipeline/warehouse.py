@@ -18,6 +18,9 @@ from duckdb_extensions import import_extension
 from hygiene_pipeline.failures import KeyProblemError, PermanentError, WarehouseBusyError
 from hygiene_pipeline.sql_spelling import literal
 
+CATALOG = "warehouse"
+"""The name under which an open warehouse is attached."""
+
 SCHEMAS = (
     "raw",
     "quarantine",

@@ -20,7 +20,7 @@ from zoneinfo import ZoneInfo
 
 import duckdb
 
-from hygiene_pipeline import model_quality
+from hygiene_pipeline import build_marks, model_quality
 from hygiene_pipeline.landing import eligibility, fhir_ndjson, ledger, replies, tabular
 from hygiene_pipeline.model_build import build_model
 from hygiene_pipeline.model_contracts import ContractError, ModelContract, read_contracts
@@ -47,6 +47,7 @@ class Bed:
         for schema in SCHEMAS.split():
             self.con.execute(f"create schema {schema}")
         model_quality.create_tables(self.con)
+        build_marks.create_tables(self.con)
         self.shapes: dict[str, dict[str, str]] = {name: dict(columns) for name, columns in SHAPES.items()}
         self.clock("2026-03-01T07:00:00Z")
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from hygiene_pipeline import model_quality
+from hygiene_pipeline import build_marks, model_quality
 from hygiene_pipeline.model_build import BlockingTestFailedError, ModelFailedError, build_model
 from hygiene_pipeline.model_contracts import ContractError
 from hygiene_pipeline.model_history import ensure_histories
@@ -172,6 +172,7 @@ def test_a_run_that_is_killed_while_publishing_leaves_the_old_table_whole(tmp_pa
         for schema in ("raw", "hygiene", "history", "building", "policy"):
             con.execute(f"create schema {schema}")
         model_quality.create_tables(con)
+        build_marks.create_tables(con)
         con.execute("create table policy.clock as select timestamptz '2026-03-01 07:00:00Z' as as_of")
         con.execute("create table raw.letter as select '1' as id, 'a' as letter")
         build_model(con, model).raise_if_blocked()

@@ -121,6 +121,7 @@ def test_sql_that_is_no_model_is_refused(tmp_path: Path, sql: str, message: str)
         ("description: x\ncolumns: [{name: a, tests: [unique]}]", "models.m.columns.a.tests: unknown key"),
         ("description: x\nconfig: {materialized: cloud}", "models.m.config.materialized: "),
         ("description: x\nconfig: {meta: {grains: [a]}}", "models.m.config.meta.grains: unknown key"),
+        ("description: x\nconfig: {meta: {slice_by: [a]}}", "models.m.config.meta.slice_by: is one of contact_id, "),
         (
             "description: x\ncolumns: [{name: a, data_tests: [never_null]}]",
             "unknown test never_null; known are not_null",
@@ -145,6 +146,12 @@ def test_a_models_file_that_says_something_unknown_is_refused(tmp_path: Path, co
     assert "hygiene/models_m.yml" in str(refused.value)
     assert message in str(refused.value)
     assert "\n" not in str(refused.value)
+
+
+def test_a_slice_by_a_column_that_is_not_there_is_refused(tmp_path: Path) -> None:
+    write_model(tmp_path, "hygiene.m", "select 1 as a", "description: x\nconfig: {meta: {slice_by: [patient_id]}}")
+    with pytest.raises(ContractError, match=r"hygiene\.m: is sliced by patient_id, which its SQL does not give"):
+        load_models(tmp_path)
 
 
 def test_sql_without_words_is_refused(tmp_path: Path) -> None:

@@ -4,8 +4,11 @@ from datetime import UTC, datetime
 
 import dagster as dg
 
+from hygiene_pipeline import night as nights
 from hygiene_pipeline.defs.partitions import OWNERS, WAREHOUSE_POOL, practices
 from hygiene_pipeline.defs.resources import Deployment
+from hygiene_pipeline.event_run.kinds import EVENT_RUNS
+from hygiene_pipeline.event_run.run import renew
 from hygiene_pipeline.phone.request_file import write_request_file
 from hygiene_pipeline.phone.texts import normalise_every_text
 from hygiene_pipeline.progress import tell
@@ -33,19 +36,28 @@ _TYPED_IN = ("pm_patients", "crm_contacts", "fhir_patient", "ehr_event", "phone_
 def phone_number(context: dg.AssetExecutionContext, deployment: Deployment) -> dg.MaterializeResult[None]:
     """One row per distinct text that any source gave as a phone number, with its E.164 or the reason there is none.
 
-    libphonenumber's verdicts: the common forms by its own patterns inside DuckDB, the rest by the library.
+    libphonenumber's verdicts: the common forms by its own patterns inside DuckDB, the rest by the library. It is the
+    first table that follows from what arrived: here an event run renews the rows of whom that touches, in every table,
+    or finds that each is to be built whole.
     """
-    tell("reading phone numbers")
+    renewed: dict[str, int | str] = {}
     with deployment.night(context.partition_key) as night:
-        region = night.practice.policies.phone.default_region
-        with night.warehouse.transaction():
-            rows = normalise_every_text(night.warehouse.con, default_region=region)
-        invalid = night.warehouse.value("select count(*) from staging.phone_number where reason is not null")
+        if run := EVENT_RUNS.get(context.run.job_name):
+            tell("finding whom it touches")
+            outcome = renew(night, run, nights.models())
+            renewed = {"touched_patients": outcome.patients, "built_whole_because": outcome.built_whole_because}
+        if not renewed or renewed["built_whole_because"]:
+            tell("reading phone numbers")
+            region = night.practice.policies.phone.default_region
+            with night.warehouse.transaction():
+                normalise_every_text(night.warehouse.con, default_region=region)
+        [(rows, invalid)] = night.warehouse.rows("select count(*), count(reason) from staging.phone_number")
     return dg.MaterializeResult(
         metadata={
-            "dagster/row_count": rows,
+            "dagster/row_count": int(str(rows)),
             "dagster/table_name": "staging.phone_number",
             "invalid": int(str(invalid)),
+            **renewed,
         }
     )
 

@@ -6,6 +6,7 @@ import dagster as dg
 
 from hygiene_pipeline.defs.partitions import OWNERS, WAREHOUSE_POOL, practices
 from hygiene_pipeline.defs.resources import Deployment
+from hygiene_pipeline.event_run.kinds import EVENT_RUNS
 from hygiene_pipeline.failures import NightStoppedError
 from hygiene_pipeline.landing.crm_extract import extract_contacts
 from hygiene_pipeline.landing.fetch import EHR
@@ -58,7 +59,9 @@ def _asset(source: str, tables: Sequence[RawTable]) -> dg.AssetsDefinition:
         tell(f"taking what the {source.upper()} brought")
         chosen = [table for table in tables if dg.AssetKey(["raw", table.name]) in context.selected_asset_keys]
         with deployment.night(context.partition_key) as night:
-            taken = _take(night, deployment, chosen)
+            # Between nights the CRM is asked about those whom the arrivals touch, once all of them are taken.
+            waits = context.run.job_name in EVENT_RUNS and night.practice.crm.kind != "files"
+            taken = _take(night, deployment, [] if source == "crm" and waits else chosen)
             volumes = _judge(night, taken)
             for table in chosen:
                 yield _result(night, table, taken.get(table.place))

@@ -6,8 +6,10 @@ from functools import partial
 
 import dagster as dg
 
+from hygiene_pipeline.build_marks import renewed_now
 from hygiene_pipeline.defs.partitions import OWNERS, WAREHOUSE_POOL, practices
 from hygiene_pipeline.defs.resources import Deployment
+from hygiene_pipeline.event_run.kinds import EVENT_RUNS
 from hygiene_pipeline.progress import tell
 from hygiene_pipeline.sync.channels import open_channels
 from hygiene_pipeline.sync.delivery import Pass, send_messages
@@ -41,8 +43,10 @@ def crm_change(context: dg.AssetExecutionContext, deployment: Deployment) -> dg.
     tell("writing back to the CRM")
     with deployment.night(context.partition_key) as night:
         as_of = night.clock.as_of
+        con = night.warehouse.con
+        only_touched = context.run.job_name in EVENT_RUNS and bool(renewed_now(con, ["hygiene.contact_status"]))
         with night.warehouse.transaction():
-            planned = plan_changes(night.warehouse.con, as_of=as_of)
+            planned = plan_changes(con, as_of=as_of, only_touched=only_touched)
         with crm_writer(night.practice, night.folders) as crm:
             applied = apply_changes(night.warehouse.con, crm, as_of=as_of, mode=night.practice.crm.sync)
         total = night.warehouse.value("select count(*) from sync.crm_change")

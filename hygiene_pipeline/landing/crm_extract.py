@@ -1,10 +1,11 @@
-"""The night's extract of a CRM that is read through its adapter: once an `as_of`, so that a rerun decides on the same.
+"""The extract of a CRM that is read through its adapter: once an `as_of`, so that a rerun decides on the same.
 
-An embedded CRM that is still empty is seeded from `crm/contacts.csv`, which then is that night's extract.
+A night reads every contact, a run between nights those whom it touches. An embedded CRM that is still empty is seeded
+from `crm/contacts.csv`, which then is that night's extract.
 """
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from datetime import datetime
 
 import pyarrow as pa
@@ -22,6 +23,7 @@ from hygiene_pipeline.warehouse import Warehouse
 
 PLACE = "crm/contacts.csv"
 EMBEDDED = "crm/embedded"
+_TOUCHED = "crm/touched"
 _SCHEMA = pa.schema([(column, pa.string()) for column in CONTACT_COLUMNS])
 
 
@@ -85,20 +87,48 @@ def _extract(
     if done:
         return Taken(files=0, loaded=Loaded(rows=0, quarantined=0), present=(str(done),))
     table = pa.Table.from_batches(map(_batch, crm.read_rows()), schema=_SCHEMA)
-    file_id = hashlib.sha256(f"{EMBEDDED}@{as_of.isoformat()}".encode()).hexdigest()[:16]
+    file = _file(warehouse, folders, PLACE, as_of)
+    loaded = _load(warehouse, practice, file, table, as_of=as_of)
+    return Taken(files=1, loaded=loaded, present=(file.file_id,))
+
+
+def extract_touched(
+    warehouse: Warehouse, practice: Practice, folders: PracticeFolders, contact_ids: Collection[str], *, as_of: datetime
+) -> Loaded:
+    """Bring these contacts as the CRM shows them now; of the others it says nothing, nor of one it does not know."""
+    taken = "select count(*) > 0 from raw.landing_file where place in ($1, $2) and taken_at = $3"
+    if practice.crm.kind == "files" or warehouse.value(taken, [PLACE, _TOUCHED, as_of]):
+        return Loaded(rows=0, quarantined=0)
+    crm = EmbeddedCrm(folders.crm)
+    try:
+        found = crm.fetch(contact_ids)
+    finally:
+        crm.close()
+    rows = [tuple(found[contact_id].fields[column] for column in CONTACT_COLUMNS) for contact_id in sorted(found)]
+    table = pa.Table.from_batches([_batch(rows)] if rows else [], schema=_SCHEMA)
+    return _load(warehouse, practice, _file(warehouse, folders, _TOUCHED, as_of), table, as_of=as_of)
+
+
+def _file(warehouse: Warehouse, folders: PracticeFolders, place: str, as_of: datetime) -> LandingFile:
+    told = EMBEDDED if place == PLACE else place
+    file_id = hashlib.sha256(f"{told}@{as_of.isoformat()}".encode()).hexdigest()[:16]
     seq = next_take_seq(warehouse.con)
+    return LandingFile(file_id=file_id, place=place, name=EMBEDDED, path=folders.crm, take_seq=seq)
+
+
+def _load(warehouse: Warehouse, practice: Practice, file: LandingFile, table: pa.Table, *, as_of: datetime) -> Loaded:
     with warehouse.transaction():
         loaded = load_rows(
             warehouse.con,
             PLACE,
             table,
             source_file=EMBEDDED,
-            file_id=file_id,
-            take_seq=seq,
+            file_id=file.file_id,
+            take_seq=file.take_seq,
             extracted_at=as_of,
             timezone=practice.timezone,
             mapping={},
+            is_whole=file.place == PLACE,
         )
-        file = LandingFile(file_id=file_id, place=PLACE, name=EMBEDDED, path=folders.crm, take_seq=seq)
         mark_taken(warehouse.con, file, table.num_rows, taken_at=as_of)
-    return Taken(files=1, loaded=loaded, present=(file_id,))
+    return loaded

@@ -15,7 +15,8 @@ ColumnNames = Mapping[str, str | ColumnFormat | Mapping[str, str]]
 class Delivery:
     """An extract as it came: its provenance, the practice's zone for times without offset, and its own column names.
 
-    A snapshot that holds less than `min_share` of the known keys removes none of them: so looks a cut-off export.
+    A snapshot that holds less than `min_share` of the known keys removes none of them: so looks a cut-off export. One
+    that is not `is_whole` was asked for some keys only, and removes none either.
     """
 
     extract: Extract
@@ -26,6 +27,7 @@ class Delivery:
     timezone: str
     names: ColumnNames = field(default_factory=dict)
     min_share: float = 0.5
+    is_whole: bool = True
 
     @property
     def provenance(self) -> dict[str, object]:

@@ -27,7 +27,7 @@ def write_versions(con: duckdb.DuckDBPyConnection, delivery: Delivery) -> int:
     row = con.execute("select count(*) from landing_typed").fetchone()
     delivered = int(row[0]) if row else 0
     if delivered:
-        if delivery.extract.is_snapshot:
+        if delivery.extract.is_snapshot and delivery.is_whole:
             _write_removals(con, delivery)
         _write_changes(con, delivery)
     return delivered
@@ -36,15 +36,16 @@ def write_versions(con: duckdb.DuckDBPyConnection, delivery: Delivery) -> int:
 def lay_known(con: duckdb.DuckDBPyConnection, delivery: Delivery) -> None:
     """Fill the temporary table `landing_known` with the latest version of every key in the raw table.
 
-    An addition is a few records beside all there ever were: it is asked only for keys that `landing_text` shows.
+    An addition, or what was asked for by key, is a few records beside all there ever were: only the keys that
+    `landing_text` shows.
     """
     extract = delivery.extract
     version = f'"{extract.version}" desc nulls last, ' if extract.version else ""
-    removed, shown = "is_removed", ""
-    if not extract.is_snapshot:
+    removed, shown = "is_removed" if extract.is_snapshot else "false as is_removed", ""
+    if not extract.is_snapshot or not delivery.is_whole:
         first = f'"{extract.key[0]}"'
         con.execute(f"create or replace temp table landing_key as select distinct {first} from landing_text")
-        removed, shown = "false as is_removed", f"and {first} in (from landing_key)"
+        shown = f"and {first} in (from landing_key)"
     con.execute(
         f"""create or replace temp table landing_known as
             select {key_columns(extract)}, row_hash, {removed} from {extract.table}

@@ -67,6 +67,7 @@ def load_rows(
     extracted_at: datetime,
     timezone: str,
     mapping: Mapping[str, ColumnNames],
+    is_whole: bool = True,
 ) -> Loaded:
     """Load what an adapter read, all columns text: same checks and same raw table as the CSV file it replaces."""
     extract = EXTRACTS[place]
@@ -78,6 +79,7 @@ def load_rows(
         extracted_at=extracted_at,
         timezone=timezone,
         names=mapping.get(place, {}),
+        is_whole=is_whole,
     )
     create_raw_table(con, extract)
     return load_table(con, delivery, table)

@@ -17,17 +17,18 @@ from hygiene_pipeline.sql_spelling import literal
 _TEXTS = """
 with clock as (select as_of from policy.clock),
 typed as (
-    select phone as raw, extracted_at from raw.pm_patients
-    union all select phone, extracted_at from raw.crm_contacts
-    union all select alternate_phone, extracted_at from raw.crm_contacts
+    select phone as raw, extracted_at from raw.pm_patients where {taken}
+    union all select phone, extracted_at from raw.crm_contacts where {taken}
+    union all select alternate_phone, extracted_at from raw.crm_contacts where {taken}
     union all select point.value, extracted_at
-        from (select unnest(telecom) as point, extracted_at from raw.fhir_patient)
+        from (select unnest(telecom) as point, extracted_at from raw.fhir_patient where {taken})
         where point.system in ('phone', 'sms')
     union all select point.value, extracted_at
-        from (select unnest(phones) as point, extracted_at from raw.ehr_event)
+        from (select unnest(phones) as point, extracted_at from raw.ehr_event where {taken})
         where point.system in ('phone', 'sms')
-    union all select phone, extracted_at from raw.phone_lookups
-    union all select value, extracted_at from raw.replies where kind in ('confirm_phone', 'change_phone')
+    union all select phone, extracted_at from raw.phone_lookups where {taken}
+    union all select value, extracted_at
+        from raw.replies where {taken} and kind in ('confirm_phone', 'change_phone')
 )
 select distinct raw from typed, clock where raw is not null and extracted_at <= as_of
 """
@@ -37,7 +38,7 @@ _READERS = ("normalise.py", "number.py", "numbering_plan.py", "plain_text.py")
 
 def normalise_every_text(con: duckdb.DuckDBPyConnection, *, default_region: str) -> int:
     """Bring `staging.phone_number` to one row per distinct text; returns the rows. Call inside a transaction."""
-    con.execute(f"create or replace temp table typed_phone as {_TEXTS}")
+    con.execute(f"create or replace temp table typed_phone as {_TEXTS.format(taken='true')}")
     reading = _reading(default_region)
     if _reading_before(con) == reading:
         con.execute("delete from staging.phone_number where raw not in (select raw from typed_phone)")
@@ -50,6 +51,16 @@ def normalise_every_text(con: duckdb.DuckDBPyConnection, *, default_region: str)
     con.execute("drop table building.phone_verdict; drop table typed_phone")
     row = con.execute("select count(*) from staging.phone_number").fetchone()
     return int(row[0]) if row else 0
+
+
+def normalise_new_texts(con: duckdb.DuckDBPyConnection, target_table: str, *, since: int, default_region: str) -> None:
+    """Make a table of the texts that came after a take and are not in `staging.phone_number` yet."""
+    con.execute(
+        f"create or replace temp table typed_phone as select raw from ({_TEXTS.format(taken=f'take_seq > {since}')})"
+        " anti join staging.phone_number using (raw)"
+    )
+    normalise_phones(con, "select raw from typed_phone", target_table, default_region=default_region)
+    con.execute("drop table typed_phone")
 
 
 def _read_new(con: duckdb.DuckDBPyConnection, restriction: str, default_region: str) -> None:

@@ -53,6 +53,7 @@ def _run(
         path=Path(),
         description="",
         grain=(next(iter(types)),),
+        slice_by=(),
         columns=(),
         tests=tests,
         materialized="table",

@@ -48,12 +48,14 @@ and change.field = wanted.field
 and change.new_value = wanted.new_value
 """
 
-# What the CRM already shows is left to the next write, which knows whether the pipeline did it.
+# What the CRM already shows is left to the next write, which knows whether the pipeline did it. A contact that was not
+# considered has not changed its mind.
 NO_LONGER_WANTED = f"""
 update sync.crm_change as change
 set state = 'conflict', touched_at = $as_of
 where
     state in ('planned', 'failed')
+    and ($is_everybody or contact_id in (select contact_id from considered_contact))
     and not exists (
         select 1
         from wanted_change as wanted

@@ -59,12 +59,14 @@ def sync_id_of(as_of: datetime) -> str:
     return f"sync-{as_of.astimezone(UTC):%Y%m%dT%H%M%S.%fZ}"
 
 
-def plan_changes(con: duckdb.DuckDBPyConnection, *, as_of: datetime) -> Planned:
+def plan_changes(con: duckdb.DuckDBPyConnection, *, as_of: datetime, only_touched: bool = False) -> Planned:
     """Bring the planned changes in line with what is decided now; nothing is written to the CRM.
 
-    A replay (the ledger knows later passes) adds what its time wanted and touches nothing else.
+    `only_touched`: of the contacts in `sync.touched_contact`, the only ones of whom anything is decided anew. A replay
+    (the ledger knows later passes) adds what its time wanted and touches nothing else.
     """
     now = {"as_of": as_of}
+    con.execute(wanted.TOUCHED_CONTACTS if only_touched else wanted.EVERY_CONTACT)
     con.execute(wanted.SHOWN)
     con.execute(wanted.WANTED, now)
     con.execute(ledger.OPEN_VALUES)
@@ -72,7 +74,7 @@ def plan_changes(con: duckdb.DuckDBPyConnection, *, as_of: datetime) -> Planned:
     dropped = 0
     if not count_of(con, ledger.LATER_PASSES, now):
         con.execute(ledger.SEEN_IN_EXTRACT, {**now, "sync_id": sync_id_of(as_of)})
-        dropped = count_of(con, ledger.NO_LONGER_WANTED, now)
+        dropped = count_of(con, ledger.NO_LONGER_WANTED, {**now, "is_everybody": not only_touched})
     planned = Planned(
         wanted=count_of(con, "select count(*) from wanted_change", {}),
         new=count_of(con, ledger.NEWLY_WANTED, now),
@@ -80,6 +82,8 @@ def plan_changes(con: duckdb.DuckDBPyConnection, *, as_of: datetime) -> Planned:
     )
     con.execute("drop table wanted_change")
     con.execute("drop table open_value")
+    con.execute("drop table considered_contact")
+    con.execute("delete from sync.touched_contact")
     return planned
 
 

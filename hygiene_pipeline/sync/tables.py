@@ -1,4 +1,7 @@
-"""The two ledgers of the `sync` layer: changes written to the CRM, and messages sent. Their columns, nothing else."""
+"""The two ledgers of the `sync` layer: changes written to the CRM, and messages sent. Their columns, nothing else.
+
+Beside them `sync.touched_contact`: whose decisions event runs renewed since changes were last planned.
+"""
 
 import duckdb
 
@@ -43,10 +46,13 @@ create table if not exists sync.message (
 )
 """
 
+_TOUCHED = "create table if not exists sync.touched_contact (contact_id varchar)"
+
 # A ledger of messages is kept for years: what it lacks is added, never made anew.
 _LATER_COLUMNS = ("provider varchar", "vendor_id varchar", "code varchar", "cost_usd double", "address_key varchar")
 
 _COMMENTS = (
+    "comment on table sync.touched_contact is 'Contacts whose decisions were renewed since changes were last planned.'",
     "comment on table sync.crm_change is 'One row per change of a field of a CRM contact: the ledger of writes.'",
     "comment on column sync.crm_change.old_value is 'The value the decision was taken on.'",
     "comment on column sync.crm_change.before_value is 'The exact text the write replaced; undo puts it back.'",
@@ -66,5 +72,5 @@ _COMMENTS = (
 def create_tables(con: duckdb.DuckDBPyConnection) -> None:
     """Make both ledgers if they are missing; the schema exists."""
     later = (f"alter table sync.message add column if not exists {column}" for column in _LATER_COLUMNS)
-    for statement in (_CRM_CHANGE, _MESSAGE, *later, *_COMMENTS):
+    for statement in (_CRM_CHANGE, _MESSAGE, _TOUCHED, *later, *_COMMENTS):
         con.execute(statement)

@@ -45,11 +45,17 @@ array_to_string(list_sort(list_distinct(list_filter(
 
 _ISO = "strftime({instant}, '%Y-%m-%dT%H:%M:%SZ')"
 
+_CONSIDERED = "create or replace temp table considered_contact as select distinct contact_id from"
+EVERY_CONTACT = f"{_CONSIDERED} staging.crm_contact"
+TOUCHED_CONTACTS = f"{_CONSIDERED} sync.touched_contact"
+"""Whose changes are planned: everybody's, or those whose decisions event runs renewed since the last time."""
+
 SHOWN = f"""
 create or replace temp table shown_value as
 with contact as (
     select contact.contact_id, link.patient_id, {_SHOWN}
     from staging.crm_contact as contact
+    semi join considered_contact as considered on considered.contact_id = contact.contact_id
     left join identity.patient_link as link on link.source = 'crm' and link.source_id = contact.contact_id
 )
 select contact_id, patient_id, field, value
@@ -216,6 +222,7 @@ differing as (
 confirmed_by_patient as (
     select contact.contact_id, reply.received_at as confirmed_at, reply.evidence_ref
     from staging.crm_contact as contact
+    semi join considered_contact as considered on considered.contact_id = contact.contact_id
     inner join staging.reply as reply on reply.contact_id = contact.contact_id and reply.value = contact.phone
     where
         reply.kind in ('confirm_phone', 'change_phone')

@@ -29,12 +29,12 @@ def main() -> None:
         sys.stdout.flush()
 
 
-def night_in_a_fork(folder: Path, as_of: str, limit: float) -> str:
+def night_in_a_fork(folder: Path, as_of: str, limit: float, job: str = "bare_night") -> str:
     """`done`, `killed` or `failed`, and the CPU seconds used."""
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
     child = os.fork()
     if not child:
-        outcome = TinyPractice(folder).run(as_of, job="bare_night")
+        outcome = TinyPractice(folder).run(as_of, job=job)
         os._exit(0 if outcome.success else 1)
     while limit:
         if used_by(child) >= limit:
