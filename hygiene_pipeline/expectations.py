@@ -1,16 +1,12 @@
 """Great Expectations, for the `expect_*` tests of a model: any expectation by its snake-case name.
 
 They run on a pandas frame cut to the columns they need, because that library's own DuckDB path does not work. It is
-imported on first use, which takes seconds, or ahead while DuckDB works. Whatever it says about values stays inside
-this module: results are counts.
+imported on first use, which takes seconds. Whatever it says about values stays inside this module: results are counts.
 """
 
-import importlib
 import re
-import threading
 import warnings
 from collections.abc import Iterable, Mapping, Sequence
-from contextlib import suppress
 from datetime import UTC, date, datetime, time
 from functools import lru_cache
 from typing import TYPE_CHECKING, Final
@@ -39,17 +35,6 @@ _RESULT_FORMAT: Final = {
     "return_unexpected_index_query": False,
 }
 _RAISED = re.compile(r"^(?:\w+\.)*(\w+(?:Error|Exception))\b", re.MULTILINE)
-
-
-def import_ahead() -> None:
-    """Import the library in the background, while DuckDB works; whoever needs it first waits for the rest."""
-    threading.Thread(target=_import, name="import of great_expectations", daemon=True).start()
-
-
-def _import() -> None:
-    # Whatever is wrong with it is told where it is used.
-    with suppress(Exception):
-        importlib.import_module("great_expectations.expectations")
 
 
 def run_expectations(

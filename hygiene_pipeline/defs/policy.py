@@ -7,7 +7,6 @@ import dagster as dg
 from hygiene_pipeline import night as nights
 from hygiene_pipeline.defs.partitions import OWNERS, WAREHOUSE_POOL, practices
 from hygiene_pipeline.defs.resources import Deployment
-from hygiene_pipeline.expectations import import_ahead
 from hygiene_pipeline.failures import PermanentError
 
 
@@ -27,8 +26,6 @@ def policy_tables(context: dg.AssetExecutionContext, deployment: Deployment) -> 
     """
     with deployment.night(context.partition_key) as night:
         written = nights.begin(night, as_of=_as_of(deployment.as_of))
-    if deployment.border_checks:
-        import_ahead()
     return dg.MaterializeResult(metadata={"dagster/row_count": sum(written.values()), "tables": len(written)})
 
 
