@@ -107,8 +107,10 @@ def _make_whole(con: duckdb.DuckDBPyConnection, model: Model, renewal: Renewal, 
         within = [*starts[number - 1 : number], *ends[number : number + 1]] if number else ends[:1]
         condition = " and ".join(within) or "true"
         with _cut_to(con, model, renewal, condition if number else f"({condition}) or {key} is null") as sql:
-            con.execute(f"{statement} from ({sql}\n) order by {_order(model)}")
-        statement = f"insert into {table} by name"
+            [(made,)] = con.execute(f"{statement} from ({sql}\n) order by {_order(model)}").fetchall()
+        # After a statement that put nothing into a table, DuckDB 1.5 loses a later insert of more than a row group.
+        if made:
+            statement = f"insert into {table} by name"
 
 
 def _order(model: Model) -> str:
