@@ -63,7 +63,6 @@ class Model:
     path: Path
     description: str
     grain: tuple[str, ...]
-    slice_by: tuple[str, ...]
     columns: tuple[Column, ...]
     tests: tuple[ModelTest, ...]
     materialized: str
@@ -72,6 +71,7 @@ class Model:
     dependencies: tuple[str, ...]
     history_reads: tuple[str, ...]
     output_names: tuple[str, ...]
+    slice_by: tuple[str, ...] = ()
     renewal: Renewal | None = None
 
     @property
