@@ -21,7 +21,7 @@ from hygiene_pipeline.sql_spelling import literal, quoted
 from hygiene_pipeline.sql_text import read_sql
 
 SLICE_KEYS = 25_000
-MOST_CHANGED = 0.2
+MOST_CHANGED = 0.5
 _CUT = "renewed"
 
 
