@@ -102,7 +102,6 @@ _DERIVED = """
     except
     from touched.resource;
 """
-_LARGEST_ROUND = 20
 
 
 def lay_tables(con: duckdb.DuckDBPyConnection) -> None:
@@ -138,10 +137,9 @@ def add_records(con: duckdb.DuckDBPyConnection, query: str) -> None:
 
 def close(con: duckdb.DuckDBPyConnection) -> int:
     """Add whoever could be the same patient, until there is nobody more; returns how many patients are touched."""
-    for _ in range(_LARGEST_ROUND):
-        [(added,)] = con.execute(_NEIGHBOURS).fetchall()
-        if not added:
-            break
+    # Each round adds a record or is the last: a set left open would be a wrong slice.
+    while con.execute(_NEIGHBOURS).fetchall() != [(0,)]:
+        pass
     con.execute(_DERIVED)
     [(patients,)] = con.execute("select count(*) from touched.patient").fetchall()
     return int(patients)

@@ -99,27 +99,17 @@ class Told:
     status: Mapping[str, Row]
     crm: dict[str, Row]
     truth: dict[str, str]
-    truth_when_answered: dict[str, str]
     only_errors: frozenset[str]
 
     @property
     def wrongly_active(self) -> set[str]:
         """Contacts that show as active a policy that the patient does not have."""
-        return self._active_and_not(self.truth)
-
-    @property
-    def wrongly_counted(self) -> set[str]:
-        """Contacts counted as right that show a policy which the patient had not even when the payer answered."""
-        current = {key for key, row in self.status.items() if row["insurance_state"] == "current"}
-        return current & self._active_and_not(self.truth_when_answered)
-
-    def _active_and_not(self, truth: Mapping[str, str]) -> set[str]:
         return {
             key
             for key, row in self.crm.items()
-            if key in truth
+            if key in self.truth
             and row["insurance_status"] == "active"
-            and policy_key(row["insurance_payer_id"], row["insurance_member_id"]) != truth[key]
+            and policy_key(row["insurance_payer_id"], row["insurance_member_id"]) != self.truth[key]
         }
 
 
@@ -183,16 +173,13 @@ def _told(bed: TinyPractice, simulation: Simulation, day: int, shown: Iterable[R
         "select coverage.* from metrics.coverage_of_asking as coverage inner join policy.clock using (as_of)"
     )
     living = {person.contact_id for person in simulation.world.living()}
-    status = {row["contact_id"]: row for row in bed.rows("from hygiene.contact_status where is_active")}
-    answered = {key: status[key]["insurance_confirmed_at"] for key in living & status.keys()}
     return Told(
         day=day,
         metric=metric,
         asking=asking,
-        status=status,
+        status={row["contact_id"]: row for row in bed.rows("from hygiene.contact_status where is_active")},
         crm=_active(shown),
         truth={key: _policy(simulation.truth, key, as_of) for key in living},
-        truth_when_answered={key: _policy(simulation.truth, key, at) for key, at in answered.items() if at},
         only_errors=frozenset(enrolment.only_errors),
     )
 

@@ -56,7 +56,7 @@ def test_nobody_was_flagged_because_a_payer_was_down(lived: Lived) -> None:
     assert flagged <= {"payer_mismatch", "member_id_mismatch", "coverage_terminated"}
     without = [row for row in night.status.values() if row["insurance_reason"] == "payer_error"]
     assert night.asking["payer_could_not_answer"] == len(without)
-    assert len(without) > CHANGING // 2
+    assert len(without) > 750
 
 
 def test_whom_a_failure_flagged_really_had_no_such_policy(lived: Lived) -> None:
@@ -71,9 +71,7 @@ def test_what_is_counted_as_right_is_right(lived: Lived, day: int) -> None:
     night = lived.nights[day]
     current = {key for key, row in night.status.items() if row["insurance_state"] == "current"}
     assert night.metric["numerator"] == len(current)
-    assert night.wrongly_counted == set()
-    # Some change plan again after the payer answered, which nobody can know yet.
-    assert len(current & night.wrongly_active) <= len(current) // 500
+    assert current & night.wrongly_active == set()
 
 
 @pytest.mark.parametrize("day", NIGHTS)

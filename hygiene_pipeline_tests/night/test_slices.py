@@ -9,7 +9,7 @@ import dagster as dg
 import pytest
 
 from hygiene_pipeline.demo.story import simulate_only
-from hygiene_pipeline.night import open_night
+from hygiene_pipeline.night import models, open_night
 from hygiene_pipeline_tests.night import formats
 from hygiene_pipeline_tests.night.bed import PRACTICE, TinyPractice
 from hygiene_pipeline_tests.night.mortal_nights import night_in_a_fork
@@ -101,6 +101,9 @@ def test_a_slice_leaves_what_building_everything_leaves(copies: tuple[TinyPracti
         assert run(whole, job, as_of) != ""
     assert unlike(sliced, whole) == []
     assert sliced.crm() == whole.crm()
+    decided, made = "from reconciled.field_decision", f"from ({models()['reconciled.field_decision'].sql}\n)"
+    for bed in copies:
+        assert bed.rows(f"({decided} except {made}) union all ({made} except {decided})") == []
 
 
 def test_a_killed_slice_is_made_up_for(copies: tuple[TinyPractice, TinyPractice]) -> None:
