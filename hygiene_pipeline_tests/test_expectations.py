@@ -93,6 +93,13 @@ DEFECTS: list[tuple[str, dict[str, dict[str, object]], tuple[str, ...]]] = [
         (),
     ),
     ("expect_column_mean_to_be_between: {arguments: {column: visits, max_value: 3}}", {"r1": {"visits": 50}}, ()),
+    # It is of those that need scipy.stats, which is not read before.
+    (
+        "expect_column_kl_divergence_to_be_less_than: {arguments: {column: phone, threshold: 0.01, "
+        f"partition_object: {{values: {[row['phone'] for row in CLEAN]}, weights: {[0.2] * 5}}}}}}}",
+        {"r1": {"phone": "+16172530002"}, "r3": {"phone": "+16172530002"}},
+        (),
+    ),
 ]
 
 

@@ -5,7 +5,8 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from hygiene_pipeline.lineage_store import kept_lineage
+from hygiene_pipeline.lineage_store import LineageStore
+from hygiene_pipeline.model_build import Built
 from hygiene_pipeline.sql_models import Model
 
 
@@ -25,6 +26,11 @@ def model(sql: str) -> Model:
         history_reads=(),
         output_names=(),
     )
+
+
+def kept_lineage(con, of: Model):
+    """As a run finds it that has not built anything yet."""
+    return LineageStore(con, [of]).lineage(of)
 
 
 @pytest.fixture
@@ -49,3 +55,15 @@ def test_a_change_is_followed(con, change):
     sql = "select b as a from staging.t" if change == "sql" else "select a from staging.t"
     assert kept_lineage(con, model(sql)) == {"a": (("staging.t", "b" if change == "sql" else "a"),)}
     assert con.execute("select count(*) from quality.column_lineage").fetchone() == (1,)
+
+
+@pytest.mark.parametrize(
+    ("rows", "columns"), [(0, ["a", "z"]), (None, ["a", "b"])], ids=["a table's new columns", "a view's are not"]
+)
+def test_what_was_just_built_is_known_without_another_look(con, rows, columns):
+    of = model("select * from staging.t")
+    store = LineageStore(con, [of])
+    store.follow(
+        Built(model="staging.t", rows=rows, columns=(("a", "INTEGER"), ("z", "INTEGER")), results=(), published=True)
+    )
+    assert store.lineage(of) == {column: (("staging.t", column),) for column in columns}

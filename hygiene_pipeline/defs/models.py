@@ -14,10 +14,9 @@ from hygiene_pipeline.build_marks import renewed_now
 from hygiene_pipeline.defs.partitions import OWNERS, WAREHOUSE_POOL, practices
 from hygiene_pipeline.defs.resources import Deployment
 from hygiene_pipeline.event_run.kinds import EVENT_RUNS
-from hygiene_pipeline.lineage_store import kept_lineage
+from hygiene_pipeline.lineage_store import LineageStore
 from hygiene_pipeline.model_build import Built, build_model
 from hygiene_pipeline.model_tests import TestResult
-from hygiene_pipeline.night import Night
 from hygiene_pipeline.progress import tell
 from hygiene_pipeline.sql_models import Model, ModelTest, followed, topological
 
@@ -80,6 +79,7 @@ def _layer(layer: str, models: dict[str, Model]) -> dg.AssetsDefinition:
         wanted = {name for name in own if _key(name) in context.selected_asset_keys}
         with deployment.night(context.partition_key) as night:
             renewed = renewed_now(night.warehouse.con, wanted) if context.run.job_name in EVENT_RUNS else set()
+            lineages = LineageStore(night.warehouse.con, list(own.values())) if deployment.describe else None
             for name in topological(models, wanted):
                 if name in renewed:
                     yield dg.MaterializeResult(asset_key=_key(name), metadata={"renewed": "rows of the touched"})
@@ -92,27 +92,29 @@ def _layer(layer: str, models: dict[str, Model]) -> dg.AssetsDefinition:
                     publish_comments=deployment.describe,
                 )
                 if built.published:
-                    yield _materialized(night, own[name], built, is_described=deployment.describe)
+                    yield _materialized(own[name], built, lineages)
                 yield from _evaluations(context, own[name], built)
                 built.raise_if_blocked()
 
     return layer_assets
 
 
-def _materialized(night: Night, model: Model, built: Built, *, is_described: bool) -> dg.MaterializeResult[None]:
+def _materialized(model: Model, built: Built, lineages: LineageStore | None) -> dg.MaterializeResult[None]:
+    """A published model; its columns and where they come from only in a run that describes them."""
     metadata: dict[str, int | dg.TableSchema | dg.TableColumnLineage] = {}
     if built.rows is not None:
         metadata["dagster/row_count"] = built.rows
-    if is_described:
+    if lineages is not None:
+        lineages.follow(built)
         words = {column.name: column.description for column in model.columns}
         metadata["dagster/column_schema"] = dg.TableSchema(
             [dg.TableColumn(name, type=kind, description=words.get(name)) for name, kind in built.columns]
         )
-        metadata["dagster/column_lineage"] = _lineage(night, model)
+        metadata["dagster/column_lineage"] = _lineage(lineages, model)
     return dg.MaterializeResult(asset_key=_key(model.name), metadata=metadata)
 
 
-def _lineage(night: Night, model: Model) -> dg.TableColumnLineage:
+def _lineage(lineages: LineageStore, model: Model) -> dg.TableColumnLineage:
     return dg.TableColumnLineage(
         {
             column: [
@@ -120,7 +122,7 @@ def _lineage(night: Night, model: Model) -> dg.TableColumnLineage:
                 for table, source in sources
                 if not table.startswith("policy.")
             ]
-            for column, sources in kept_lineage(night.warehouse.con, model).items()
+            for column, sources in lineages.lineage(model).items()
         }
     )
 
