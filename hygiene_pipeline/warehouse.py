@@ -41,7 +41,7 @@ _FIRST_WAIT_SECONDS = 0.05
 _LONGEST_WAIT_SECONDS = 2.0
 _SMALL_BYTES = 256 * 1024 * 1024
 # Threads share a table by row groups: of DuckDB's usual size, a panel of 100,000 patients would be one thread's work.
-_ROW_GROUP_ROWS = 30_720
+ROW_GROUP_ROWS = 30_720
 
 
 def connect_memory(*, spill: Path | None = None) -> duckdb.DuckDBPyConnection:
@@ -180,7 +180,7 @@ def _attach_when_free(con: duckdb.DuckDBPyConnection, path: Path, key: str, wait
         try:
             con.execute(
                 f"attach {literal(str(path))} as warehouse (ENCRYPTION_KEY {literal(key)}, ENCRYPTION_CIPHER 'GCM',"
-                f" ROW_GROUP_SIZE {_ROW_GROUP_ROWS})"
+                f" ROW_GROUP_SIZE {ROW_GROUP_ROWS})"
             )
         except duckdb.IOException as error:
             if "lock" not in str(error).lower():

@@ -260,7 +260,9 @@ def published(tmp_path: Path) -> Path:
         "update hygiene.issue set contact_id = 'c-1', state = 'open', due_at = ?", [datetime(2026, 3, 1, tzinfo=UTC)]
     )
     for role in roles.roles:
-        publish(con, roles, role, tmp_path / f"data/riverside/published/{role}.duckdb", key=key, check=accept)
+        publish(
+            con, roles, role, tmp_path / f"data/riverside/published/{role}.duckdb", key=key, check=accept, grains={}
+        )
     path = tmp_path / "keys" / "riverside" / "data_steward.key"
     path.parent.mkdir(parents=True)
     path.write_text(f"{key}\n", encoding="ascii")

@@ -5,6 +5,7 @@ from functools import partial
 
 import dagster as dg
 
+from hygiene_pipeline import night as nights
 from hygiene_pipeline.defs.partitions import OWNERS, WAREHOUSE_POOL, practices
 from hygiene_pipeline.defs.resources import Deployment
 from hygiene_pipeline.privacy.border import meet_expectations, take_as_it_is
@@ -51,6 +52,7 @@ def published(context: dg.AssetExecutionContext, deployment: Deployment) -> Iter
                 night.folders.published / f"{name}.duckdb",
                 key=night.key(name),
                 check=partial(meet_expectations, name) if deployment.border_checks else take_as_it_is,
+                grains={model.name: model.grain for model in nights.models().values()},
             )
             yield dg.MaterializeResult(
                 asset_key=["published", name],

@@ -6,13 +6,14 @@ key folder, so they join with each other and lead nowhere else.
 
 import hashlib
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 
 import duckdb
 
 from hygiene_pipeline.privacy.roles import PublishedTable, Role, Roles
 from hygiene_pipeline.sql_spelling import literal
+from hygiene_pipeline.warehouse import ROW_GROUP_ROWS
 
 _BLOCK = 64
 _HASH_DIGITS = 16
@@ -26,28 +27,35 @@ def publish(
     *,
     key: str,
     check: Callable[[duckdb.DuckDBPyConnection, Role], None],
+    grains: Mapping[str, Sequence[str]],
 ) -> dict[str, int]:
     """Build and replace the database of a role; returns rows by table.
 
     `con` has the warehouse as its default catalog. `check` reads the draft (attached as `published`) and raises to keep
-    the old file in place.
+    the old file in place. `grains` gives the columns that tell a table's rows apart, for the tables that have such.
     """
     role = roles.roles[role_name]
     target.parent.mkdir(parents=True, exist_ok=True)
     for left_over in target.parent.glob(f".{target.name}.*.draft*"):
         left_over.unlink()
     draft = target.with_name(f".{target.name}.{os.getpid()}.draft")
-    options = f" (ENCRYPTION_KEY {literal(key)}, ENCRYPTION_CIPHER 'GCM')" if role.is_encrypted else ""
-    con.execute(f"attach {literal(str(draft))} as published{options}")
+    encryption = f", ENCRYPTION_KEY {literal(key)}, ENCRYPTION_CIPHER 'GCM'" if role.is_encrypted else ""
+    con.execute(f"attach {literal(str(draft))} as published (ROW_GROUP_SIZE {ROW_GROUP_ROWS}{encryption})")
     is_sound = False
+    hashed: list[str] = []
     try:
         wanted = {name: _wanted(con, name, table) for name, table in role.tables.items()}
-        _lay_hashed_ids(con, wanted, key)
-        rows = {name: _copy(con, name, wanted[name], role.tables[name].where, roles) for name in wanted}
+        hashed = _lay_hashed_ids(con, wanted, key)
+        rows = {
+            name: _copy(con, name, wanted[name], role.tables[name].where, roles, grains.get(name, ()))
+            for name in wanted
+        }
+        _comment(con, wanted)
         check(con, role)
         is_sound = True
     finally:
-        con.execute("drop table if exists hashed_id")
+        for column in hashed:
+            con.execute(f"drop table hashed_{column}")
         con.execute("detach published")
         if not is_sound:
             # What the check refused may be the very thing that must not lie about in clear.
@@ -69,41 +77,51 @@ def _wanted(con: duckdb.DuckDBPyConnection, name: str, table: PublishedTable) ->
     return wanted
 
 
-def _lay_hashed_ids(con: duckdb.DuckDBPyConnection, wanted: Mapping[str, Mapping[str, str]], key: str) -> None:
-    """Put every id that this role gets hashed into the temporary table `hashed_id`, once however often it occurs."""
-    columns = {
-        f"select cast({column} as varchar) as id from {name}"
-        for name, treatments in wanted.items()
-        for column, how in treatments.items()
-        if how == "hash"
-    }
-    if columns:
-        inner = "unhex(sha256($inner::blob || encode(id)))"
+def _lay_hashed_ids(con: duckdb.DuckDBPyConnection, wanted: Mapping[str, Mapping[str, str]], key: str) -> list[str]:
+    """Put the ids that this role gets hashed into a temporary table a column (`hashed_patient_id`); returns these.
+
+    So each is hashed once however often it occurs, and a join looks among ids of its own kind only.
+    """
+    sources: dict[str, list[str]] = {}
+    for name, treatments in wanted.items():
+        for column, how in treatments.items():
+            if how == "hash":
+                sources.setdefault(column, []).append(f"select cast({column} as varchar) as id from {name}")
+    inner = "unhex(sha256($inner::blob || encode(id)))"
+    for column, selects in sources.items():
         con.execute(
-            f"""create or replace temp table hashed_id as
+            f"""create or replace temp table hashed_{column} as
                 select id, lower(left(sha256($outer::blob || {inner}), {_HASH_DIGITS})) as hashed
-                from ({" union ".join(sorted(columns))}) where id is not null""",
+                from ({" union ".join(selects)}) where id is not null""",
             _hash_parameters(key),
         )
+    return list(sources)
 
 
 def _copy(
-    con: duckdb.DuckDBPyConnection, name: str, wanted: Mapping[str, str], condition: str | None, roles: Roles
+    con: duckdb.DuckDBPyConnection,
+    name: str,
+    wanted: Mapping[str, str],
+    condition: str | None,
+    roles: Roles,
+    grain: Sequence[str],
 ) -> int:
     schema, _, short = name.partition(".")
     hashed = [column for column, how in wanted.items() if how == "hash"]
     joins = " ".join(
-        f"left join hashed_id as hashed_{column} on hashed_{column}.id = cast({short}.{column} as varchar)"
-        for column in hashed
+        f"left join hashed_{column} on hashed_{column}.id = cast({short}.{column} as varchar)" for column in hashed
     )
     selected = ", ".join(f"{_treated(column, how, short, roles)} as {column}" for column, how in wanted.items())
     where = f" where {condition}" if condition else ""
     # Rows lie in the order of their ids; hashed ids in that order would tell whose they are.
-    order = " order by all" if hashed else ""
+    places = {column: str(place) for place, column in enumerate(wanted, start=1)}
+    by = ", ".join(places[column] for column in grain) if grain and places.keys() >= set(grain) else "all"
+    order = f" order by {by}" if hashed else ""
     con.execute(f"create schema if not exists published.{schema}")
-    con.execute(f"create table published.{schema}.{short} as select {selected} from {name} {joins}{where}{order}")
-    _comment(con, name, schema, short)
-    row = con.execute(f"select count(*) from published.{schema}.{short}").fetchone()
+    made = con.execute(
+        f"create table published.{schema}.{short} as select {selected} from {name} {joins}{where}{order}"
+    )
+    row = made.fetchone()
     return int(row[0]) if row else 0
 
 
@@ -128,11 +146,13 @@ def _hash_parameters(key: str) -> dict[str, object]:
     return {"inner": bytes(byte ^ 0x36 for byte in padded), "outer": bytes(byte ^ 0x5C for byte in padded)}
 
 
-def _comment(con: duckdb.DuckDBPyConnection, name: str, schema: str, short: str) -> None:
-    row = con.execute(
-        """select comment from duckdb_tables()
-           where database_name = current_database() and schema_name = ? and table_name = ?""",
-        [schema, short],
-    ).fetchone()
-    if row and row[0]:
-        con.execute(f"comment on table published.{schema}.{short} is {literal(str(row[0]))}")
+def _comment(con: duckdb.DuckDBPyConnection, tables: Iterable[str]) -> None:
+    """Give the published tables the words of those they were made from."""
+    rows = con.execute(
+        """select schema_name || '.' || table_name, comment from duckdb_tables()
+           where database_name = current_database() and comment is not null"""
+    ).fetchall()
+    words = {str(table): str(comment) for table, comment in rows}
+    for name in tables:
+        if name in words:
+            con.execute(f"comment on table published.{name} is {literal(words[name])}")

@@ -64,7 +64,7 @@ def read(path: Path, sql: str, key: str | None = None) -> list[tuple]:
 
 def test_an_analyst_sees_keyed_hashes_months_years_and_codes_only(warehouse, tmp_path):
     target = tmp_path / "published" / "analyst.duckdb"
-    publish(warehouse.con, ROLES, "analyst", target, key=KEY, check=nothing_to_check)
+    publish(warehouse.con, ROLES, "analyst", target, key=KEY, check=nothing_to_check, grains={})
     expected = hmac.new(KEY.encode(), b"c1", hashlib.sha256).hexdigest()[:16]
     rows = read(
         target, "select contact_id, cast(seen_at as varchar), born from hygiene.contact_status where born is not null"
@@ -80,7 +80,7 @@ def test_an_analyst_sees_keyed_hashes_months_years_and_codes_only(warehouse, tmp
 
 def test_an_encrypted_role_needs_its_key_and_gets_its_rows_only(warehouse, tmp_path):
     target = tmp_path / "published" / "steward.duckdb"
-    publish(warehouse.con, ROLES, "steward", target, key=KEY, check=nothing_to_check)
+    publish(warehouse.con, ROLES, "steward", target, key=KEY, check=nothing_to_check, grains={})
     assert read(target, "select contact_id from hygiene.contact_status", KEY) == [("c1",)]
     with pytest.raises(duckdb.Error):
         read(target, "select 1 from hygiene.contact_status")
@@ -88,7 +88,7 @@ def test_an_encrypted_role_needs_its_key_and_gets_its_rows_only(warehouse, tmp_p
 
 def test_a_failed_check_leaves_the_old_file_and_no_draft(warehouse, tmp_path):
     target = tmp_path / "published" / "analyst.duckdb"
-    publish(warehouse.con, ROLES, "analyst", target, key=KEY, check=nothing_to_check)
+    publish(warehouse.con, ROLES, "analyst", target, key=KEY, check=nothing_to_check, grains={})
     before = target.read_bytes()
 
     def refuse(con: duckdb.DuckDBPyConnection, role: Role) -> None:
@@ -96,19 +96,19 @@ def test_a_failed_check_leaves_the_old_file_and_no_draft(warehouse, tmp_path):
 
     warehouse.con.execute("delete from hygiene.contact_status")
     with pytest.raises(RuntimeError, match="refused"):
-        publish(warehouse.con, ROLES, "analyst", target, key=KEY, check=refuse)
+        publish(warehouse.con, ROLES, "analyst", target, key=KEY, check=refuse, grains={})
     assert target.read_bytes() == before
     assert [path.name for path in target.parent.iterdir()] == ["analyst.duckdb"]
-    publish(warehouse.con, ROLES, "analyst", target, key=KEY, check=nothing_to_check)
+    publish(warehouse.con, ROLES, "analyst", target, key=KEY, check=nothing_to_check, grains={})
     assert [path.name for path in target.parent.iterdir()] == ["analyst.duckdb"]
 
 
 def test_a_reader_with_the_old_file_open_is_not_disturbed(warehouse, tmp_path):
     target = tmp_path / "published" / "analyst.duckdb"
-    publish(warehouse.con, ROLES, "analyst", target, key=KEY, check=nothing_to_check)
+    publish(warehouse.con, ROLES, "analyst", target, key=KEY, check=nothing_to_check, grains={})
     reader = duckdb.connect(str(target), read_only=True)
     warehouse.con.execute("delete from hygiene.contact_status")
-    publish(warehouse.con, ROLES, "analyst", target, key=KEY, check=nothing_to_check)
+    publish(warehouse.con, ROLES, "analyst", target, key=KEY, check=nothing_to_check, grains={})
     assert reader.execute("select count(*) from hygiene.contact_status").fetchone() == (2,)
     assert read(target, "select count(*) from hygiene.contact_status") == [(0,)]
 
@@ -125,3 +125,20 @@ def test_the_shipped_roles_are_well_formed():
         if how == "keep"
     }
     assert not kept & {"contact_id", "patient_id", "source_id", "first_name", "last_name", "phone", "email", "mrn"}
+
+
+@pytest.mark.parametrize(
+    "grain",
+    [(), ("contact_id",), ("contact_id", "first_name")],
+    ids=["no grain", "its grain", "a grain of columns that are not published"],
+)
+def test_rows_with_hashed_ids_do_not_lie_in_the_order_of_the_ids(warehouse, tmp_path, grain):
+    warehouse.con.execute(
+        "insert into hygiene.contact_status select 'c' || id, null, null, null from range(10, 60) t(id)"
+    )
+    target = tmp_path / "published" / "analyst.duckdb"
+    grains = {"hygiene.contact_status": grain}
+    rows = publish(warehouse.con, ROLES, "analyst", target, key=KEY, check=nothing_to_check, grains=grains)
+    assert rows == {"hygiene.contact_status": 52, "reconciled.field_decision": 2}
+    published = read(target, "select contact_id from hygiene.contact_status order by rowid")
+    assert published == sorted(published)
