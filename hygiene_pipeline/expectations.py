@@ -117,12 +117,13 @@ def _defer(package: str, name: str) -> None:
 
     Great Expectations imports scipy.stats for a few expectations about distributions: a third of what it takes to load.
     """
-    spec = importlib.util.find_spec(f"{package}.{name}")
-    if f"{package}.{name}" in sys.modules or spec is None or spec.loader is None:
+    # In this order: to ask for the spec of a module that is deferred already is a use of it.
+    full = f"{package}.{name}"
+    if full in sys.modules or not (spec := importlib.util.find_spec(full)) or not spec.loader:
         return
     spec.loader = importlib.util.LazyLoader(spec.loader)
     module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module
+    sys.modules[full] = module
     spec.loader.exec_module(module)
     setattr(sys.modules[package], name, module)
 

@@ -1,5 +1,7 @@
 """Great Expectations finds planted defects by key, tells a crash from a failure, and repeats no value."""
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -194,3 +196,21 @@ def test_rows_that_cannot_be_read_are_an_error_of_their_test_alone(tmp_path: Pat
         (True, None),
         (False, "its rows could not be read (ConversionException)"),
     ]
+
+
+def test_scipy_stats_is_not_read_for_an_expectation_that_has_no_use_for_it(tmp_path: Path) -> None:
+    program = """
+import sys
+import subprocess
+import sys
+from pathlib import Path
+from hygiene_pipeline_tests.test_expectations import PHONE, found_by, person
+
+for _ in range(2):
+    assert found_by(person(Path(sys.argv[1]), PHONE)).results[0].passed
+assert "scipy.stats._stats_py" not in sys.modules
+found_by(person(Path(sys.argv[1]), sys.argv[2]))
+assert "scipy.stats._stats_py" in sys.modules
+"""
+    distribution = DEFECTS[-1][0]
+    subprocess.run([sys.executable, "-c", program, str(tmp_path), distribution], check=True)
