@@ -28,7 +28,7 @@ READS_REAL_TIME = {
     "cli.py",
     "defs/landing.py",
     "defs/phone.py",
-    "defs/policy.py",
+    "defs/resources.py",
     "defs/sensors.py",
     "defs/sync.py",
     "landing/ledger.py",

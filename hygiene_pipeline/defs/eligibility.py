@@ -4,6 +4,7 @@ import dagster as dg
 
 from hygiene_pipeline.defs.partitions import OWNERS, WAREHOUSE_POOL, practices
 from hygiene_pipeline.defs.resources import Deployment
+from hygiene_pipeline.night import Night
 from hygiene_pipeline.progress import tell
 from hygiene_pipeline.sync.inquiries import write_inquiries
 
@@ -28,6 +29,10 @@ def eligibility_checks_due(context: dg.AssetExecutionContext, deployment: Deploy
     """
     tell("asking for eligibility checks")
     with deployment.night(context.partition_key) as night:
-        service_type = night.practice.policies.x12_outcomes.service_type
-        rows = write_inquiries(night.warehouse.con, night.folders.outbox, service_type=service_type)
-    return dg.MaterializeResult(metadata={"dagster/row_count": rows})
+        return dg.MaterializeResult(metadata=hand_over_inquiries(night))
+
+
+def hand_over_inquiries(night: Night) -> dict[str, int]:
+    """Write the file anew; what the UI shows."""
+    service_type = night.practice.policies.x12_outcomes.service_type
+    return {"dagster/row_count": write_inquiries(night.warehouse.con, night.folders.outbox, service_type=service_type)}

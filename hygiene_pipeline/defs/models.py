@@ -10,10 +10,8 @@ from itertools import groupby
 import dagster as dg
 
 from hygiene_pipeline import night as nights
-from hygiene_pipeline.build_marks import renewed_now
 from hygiene_pipeline.defs.partitions import OWNERS, WAREHOUSE_POOL, practices
 from hygiene_pipeline.defs.resources import Deployment
-from hygiene_pipeline.event_run.kinds import EVENT_RUNS
 from hygiene_pipeline.lineage_store import LineageStore
 from hygiene_pipeline.model_build import Built, build_model
 from hygiene_pipeline.model_tests import TestResult
@@ -78,12 +76,8 @@ def _layer(layer: str, models: dict[str, Model]) -> dg.AssetsDefinition:
     ) -> Iterator[dg.MaterializeResult[None] | dg.AssetCheckResult]:
         wanted = {name for name in own if _key(name) in context.selected_asset_keys}
         with deployment.night(context.partition_key) as night:
-            renewed = renewed_now(night.warehouse.con, wanted) if context.run.job_name in EVENT_RUNS else set()
             lineages = LineageStore(night.warehouse.con, list(own.values())) if deployment.describe else None
             for name in topological(models, wanted):
-                if name in renewed:
-                    yield dg.MaterializeResult(asset_key=_key(name), metadata={"renewed": "rows of the touched"})
-                    continue
                 tell(f"{layer}: {own[name].table.replace('_', ' ')}")
                 built = build_model(
                     night.warehouse.con,

@@ -4,11 +4,9 @@ from datetime import UTC, datetime
 
 import dagster as dg
 
-from hygiene_pipeline import night as nights
 from hygiene_pipeline.defs.partitions import OWNERS, WAREHOUSE_POOL, practices
 from hygiene_pipeline.defs.resources import Deployment
-from hygiene_pipeline.event_run.kinds import EVENT_RUNS
-from hygiene_pipeline.event_run.run import renew
+from hygiene_pipeline.night import Night
 from hygiene_pipeline.phone.request_file import write_request_file
 from hygiene_pipeline.phone.texts import normalise_every_text
 from hygiene_pipeline.progress import tell
@@ -36,30 +34,23 @@ _TYPED_IN = ("pm_patients", "crm_contacts", "fhir_patient", "ehr_event", "phone_
 def phone_number(context: dg.AssetExecutionContext, deployment: Deployment) -> dg.MaterializeResult[None]:
     """One row per distinct text that any source gave as a phone number, with its E.164 or the reason there is none.
 
-    libphonenumber's verdicts: the common forms by its own patterns inside DuckDB, the rest by the library. It is the
-    first table that follows from what arrived: here an event run renews the rows of whom that touches, in every table,
-    or finds that each is to be built whole.
+    libphonenumber's verdicts: the common forms by its own patterns inside DuckDB, the rest by the library.
     """
-    renewed: dict[str, int | str] = {}
+    tell("reading phone numbers")
     with deployment.night(context.partition_key) as night:
-        if run := EVENT_RUNS.get(context.run.job_name):
-            tell("finding whom it touches")
-            outcome = renew(night, run, nights.models())
-            renewed = {"touched_patients": outcome.patients, "built_whole_because": outcome.built_whole_because}
-        if not renewed or renewed["built_whole_because"]:
-            tell("reading phone numbers")
-            region = night.practice.policies.phone.default_region
-            with night.warehouse.transaction():
-                normalise_every_text(night.warehouse.con, default_region=region)
-        [(rows, invalid)] = night.warehouse.rows("select count(*), count(reason) from staging.phone_number")
-    return dg.MaterializeResult(
-        metadata={
-            "dagster/row_count": int(str(rows)),
-            "dagster/table_name": "staging.phone_number",
-            "invalid": int(str(invalid)),
-            **renewed,
-        }
-    )
+        return dg.MaterializeResult(metadata=normalise_texts(night))
+
+
+def normalise_texts(night: Night) -> dict[str, int | str]:
+    """Read every text anew; what the UI shows of the table."""
+    with night.warehouse.transaction():
+        normalise_every_text(night.warehouse.con, default_region=night.practice.policies.phone.default_region)
+    [(rows, invalid)] = night.warehouse.rows("select count(*), count(reason) from staging.phone_number")
+    return {
+        "dagster/row_count": int(str(rows)),
+        "dagster/table_name": "staging.phone_number",
+        "invalid": int(str(invalid)),
+    }
 
 
 @dg.asset(

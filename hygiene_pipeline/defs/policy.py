@@ -1,13 +1,10 @@
 """The start of every run: its clock, and the practice's policies as tables."""
 
-from datetime import UTC, datetime
-
 import dagster as dg
 
 from hygiene_pipeline import night as nights
 from hygiene_pipeline.defs.partitions import OWNERS, WAREHOUSE_POOL, practices
 from hygiene_pipeline.defs.resources import Deployment
-from hygiene_pipeline.failures import PermanentError
 
 
 @dg.asset(
@@ -25,17 +22,5 @@ def policy_tables(context: dg.AssetExecutionContext, deployment: Deployment) -> 
     `policy.clock` holds the only time that SQL knows.
     """
     with deployment.night(context.partition_key) as night:
-        written = nights.begin(night, as_of=_as_of(deployment.as_of))
+        written = nights.begin(night, as_of=deployment.time_of_run())
     return dg.MaterializeResult(metadata={"dagster/row_count": sum(written.values()), "tables": len(written)})
-
-
-def _as_of(text: str) -> datetime:
-    if not text:
-        return datetime.now(UTC).replace(microsecond=0)
-    try:
-        as_of = datetime.fromisoformat(text)
-    except ValueError:
-        raise PermanentError("as_of: is not a time; allowed: ISO 8601 such as 2026-03-01T07:00:00Z") from None
-    if as_of.tzinfo is None:
-        raise PermanentError("as_of: has no offset; allowed: ISO 8601 with offset such as 2026-03-01T07:00:00Z")
-    return as_of.astimezone(UTC)

@@ -6,7 +6,6 @@ import dagster as dg
 
 from hygiene_pipeline.defs.partitions import OWNERS, WAREHOUSE_POOL, practices
 from hygiene_pipeline.defs.resources import Deployment
-from hygiene_pipeline.event_run.kinds import EVENT_RUNS
 from hygiene_pipeline.failures import NightStoppedError
 from hygiene_pipeline.landing.crm_extract import extract_contacts
 from hygiene_pipeline.landing.fetch import EHR
@@ -59,20 +58,18 @@ def _asset(source: str, tables: Sequence[RawTable]) -> dg.AssetsDefinition:
         tell(f"taking what the {source.upper()} brought")
         chosen = [table for table in tables if dg.AssetKey(["raw", table.name]) in context.selected_asset_keys]
         with deployment.night(context.partition_key) as night:
-            # Between nights the CRM is asked about those whom the arrivals touch, once all of them are taken.
-            waits = context.run.job_name in EVENT_RUNS and night.practice.crm.kind != "files"
-            taken = _take(night, deployment, [] if source == "crm" and waits else chosen)
-            volumes = _judge(night, taken)
+            taken = take_tables(night, chosen, settle_seconds=deployment.settle_seconds)
+            volumes = judge_taken(night, taken)
             for table in chosen:
-                yield _result(night, table, taken.get(table.place))
+                yield dg.MaterializeResult(
+                    asset_key=["raw", table.name], metadata=raw_metadata(night, table, taken.get(table.place))
+                )
         for table in chosen:
             if dg.AssetCheckKey(dg.AssetKey(["raw", table.name]), _CHECK) in context.selected_asset_check_keys:
                 volume = volumes.pop(table.place, None)
                 yield _check(table, volume, context.partition_key)
         # In a run that was started without its checks, nothing else would stop it.
-        for volume in volumes.values():
-            if not volume.passed:
-                raise NightStoppedError(f"{volume.place}: {volume.reason}")
+        stop_at_too_little(volumes)
 
     return source_asset
 
@@ -84,7 +81,8 @@ def _upstream(table: RawTable) -> list[dg.AssetKey]:
     return keys
 
 
-def _take(night: Night, deployment: Deployment, tables: Sequence[RawTable]) -> dict[str, Taken]:
+def take_tables(night: Night, tables: Sequence[RawTable], *, settle_seconds: float) -> dict[str, Taken]:
+    """Take what lies in the places of these tables, by place; nothing in a replay of a past night."""
     as_of = night.clock.as_of
     if is_replay(night.warehouse, as_of):
         return {}
@@ -97,23 +95,32 @@ def _take(night: Night, deployment: Deployment, tables: Sequence[RawTable]) -> d
         night.folders,
         places,
         as_of=as_of,
-        settle_seconds=deployment.settle_seconds,
+        settle_seconds=settle_seconds,
     )
     if has_contacts:
         taken["crm/contacts.csv"] = extract_contacts(
-            night.warehouse, night.practice, night.folders, as_of=as_of, settle_seconds=deployment.settle_seconds
+            night.warehouse, night.practice, night.folders, as_of=as_of, settle_seconds=settle_seconds
         )
     return taken
 
 
-def _judge(night: Night, taken: Mapping[str, Taken]) -> dict[str, Volume]:
+def judge_taken(night: Night, taken: Mapping[str, Taken]) -> dict[str, Volume]:
+    """Whether each place brought enough, by place."""
     present = {place: each.present for place, each in taken.items() if each.present is not None}
     with night.warehouse.transaction():
         volumes = judge(night.warehouse.con, night.practice.policies.delivery, present, as_of=night.clock.as_of)
     return {volume.place: volume for volume in volumes}
 
 
-def _result(night: Night, table: RawTable, taken: Taken | None) -> dg.MaterializeResult[None]:
+def stop_at_too_little(volumes: Mapping[str, Volume]) -> None:
+    """Raise for the first place that did not bring enough."""
+    for volume in volumes.values():
+        if not volume.passed:
+            raise NightStoppedError(f"{volume.place}: {volume.reason}")
+
+
+def raw_metadata(night: Night, table: RawTable, taken: Taken | None) -> dict[str, int | str | dg.TableSchema]:
+    """What the UI shows of a raw table: its size and columns, and what this run took into it."""
     columns = night.warehouse.rows(f"describe raw.{table.name}")
     metadata: dict[str, int | str | dg.TableSchema] = {
         "dagster/row_count": int(str(night.warehouse.value(f"select count(*) from raw.{table.name}"))),
@@ -124,7 +131,7 @@ def _result(night: Night, table: RawTable, taken: Taken | None) -> dg.Materializ
     }
     if taken is not None:
         metadata |= {"new_files": taken.files, "new_rows": taken.loaded.rows, "quarantined": taken.loaded.quarantined}
-    return dg.MaterializeResult(asset_key=["raw", table.name], metadata=metadata)
+    return metadata
 
 
 def _check(table: RawTable, volume: Volume | None, practice: str) -> dg.AssetCheckResult:

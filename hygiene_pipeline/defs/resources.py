@@ -1,10 +1,12 @@
 """What runs need from outside: when the run is, and the deployment's folders. Folders come from the environment."""
 
 from contextlib import AbstractContextManager
+from datetime import UTC, datetime
 
 import dagster as dg
 from pydantic import Field
 
+from hygiene_pipeline.failures import PermanentError
 from hygiene_pipeline.night import Night, open_night
 
 
@@ -19,6 +21,18 @@ class Deployment(dg.ConfigurableResource[None]):
     def night(self, practice: str) -> AbstractContextManager[Night]:
         """Open a practice for one step."""
         return open_night(practice)
+
+    def time_of_run(self) -> datetime:
+        """When this run is, in UTC; PermanentError if what was given is no time."""
+        if not self.as_of:
+            return datetime.now(UTC).replace(microsecond=0)
+        try:
+            as_of = datetime.fromisoformat(self.as_of)
+        except ValueError:
+            raise PermanentError("as_of: is not a time; allowed: ISO 8601 such as 2026-03-01T07:00:00Z") from None
+        if as_of.tzinfo is None:
+            raise PermanentError("as_of: has no offset; allowed: ISO 8601 with offset such as 2026-03-01T07:00:00Z")
+        return as_of.astimezone(UTC)
 
 
 @dg.definitions

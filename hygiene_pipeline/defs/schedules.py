@@ -5,7 +5,6 @@ from collections.abc import Callable
 
 import dagster as dg
 
-from hygiene_pipeline.defs.jobs import nightly, referring_providers, reply_event, scorecard
 from hygiene_pipeline.failures import PracticeFileError
 from hygiene_pipeline.folders import Folders
 from hygiene_pipeline.practice import Practice, load_practice, practice_ids
@@ -34,14 +33,14 @@ def _writes_by_vendor(practice: Practice) -> bool:
 def _schedules(practice: Practice) -> list[dg.ScheduleDefinition]:
     """The schedules of a practice. A schedule that was off catches up with nothing: the next run sees it all."""
     words = {
-        "nightly": (nightly, "0 2 * * *", "Every night at 02:00: the whole pipeline."),
+        "nightly": ("nightly", "0 2 * * *", "Every night at 02:00: the whole pipeline."),
         "referring_providers": (
-            referring_providers,
+            "referring_providers",
             "0 4 1 1,4,7,10 *",
             "On the first of each quarter at 04:00: referring providers against the network.",
         ),
         "scorecard": (
-            scorecard,
+            "scorecard",
             "0 5 1 * *",
             "On the first of each month at 05:00: benchmarks, report, published data.",
         ),
@@ -49,14 +48,14 @@ def _schedules(practice: Practice) -> list[dg.ScheduleDefinition]:
     if _writes_by_vendor(practice):
         hour = practice.policies.reengagement.quiet_to_hour
         words["messages"] = (
-            reply_event,
+            "reply_event",
             f"5 {hour} * * *",
             f"Every day at {hour:02}:05, when messages may begin: replies that arrived, then what the night planned.",
         )
     return [
         dg.ScheduleDefinition(
             name=f"{name}_{practice.practice.replace('-', '_')}",
-            job=job,
+            job_name=job,
             cron_schedule=cron,
             execution_timezone=practice.timezone,
             execution_fn=_request(practice.practice),

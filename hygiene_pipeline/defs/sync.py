@@ -6,10 +6,9 @@ from functools import partial
 
 import dagster as dg
 
-from hygiene_pipeline.build_marks import renewed_now
 from hygiene_pipeline.defs.partitions import OWNERS, WAREHOUSE_POOL, practices
 from hygiene_pipeline.defs.resources import Deployment
-from hygiene_pipeline.event_run.kinds import EVENT_RUNS
+from hygiene_pipeline.night import Night
 from hygiene_pipeline.progress import tell
 from hygiene_pipeline.sync.channels import open_channels
 from hygiene_pipeline.sync.delivery import Pass, send_messages
@@ -42,27 +41,27 @@ def crm_change(context: dg.AssetExecutionContext, deployment: Deployment) -> dg.
     """
     tell("writing back to the CRM")
     with deployment.night(context.partition_key) as night:
-        as_of = night.clock.as_of
-        con = night.warehouse.con
-        only_touched = context.run.job_name in EVENT_RUNS and bool(renewed_now(con, ["hygiene.contact_status"]))
-        with night.warehouse.transaction():
-            planned = plan_changes(con, as_of=as_of, only_touched=only_touched)
-        with crm_writer(night.practice, night.folders) as crm:
-            applied = apply_changes(night.warehouse.con, crm, as_of=as_of, mode=night.practice.crm.sync)
-        total = night.warehouse.value("select count(*) from sync.crm_change")
-    return dg.MaterializeResult(
-        metadata={
-            "dagster/row_count": int(str(total)),
-            "dagster/table_name": "sync.crm_change",
-            "mode": night.practice.crm.sync,
-            "newly_planned": planned.new,
-            "applied": applied.applied,
-            "handed_over": applied.handed_over,
-            "conflicts": applied.conflicts,
-            "failed": applied.failed,
-            "held_back_as_replay": applied.is_held_back,
-        }
-    )
+        return dg.MaterializeResult(metadata=write_back(night))
+
+
+def write_back(night: Night, *, only_touched: bool = False) -> dict[str, int | str | bool]:
+    """Plan the changes, of all contacts or of those whom an event run touched, and apply them; what the UI shows."""
+    as_of = night.clock.as_of
+    with night.warehouse.transaction():
+        planned = plan_changes(night.warehouse.con, as_of=as_of, only_touched=only_touched)
+    with crm_writer(night.practice, night.folders) as crm:
+        applied = apply_changes(night.warehouse.con, crm, as_of=as_of, mode=night.practice.crm.sync)
+    return {
+        "dagster/row_count": int(str(night.warehouse.value("select count(*) from sync.crm_change"))),
+        "dagster/table_name": "sync.crm_change",
+        "mode": night.practice.crm.sync,
+        "newly_planned": planned.new,
+        "applied": applied.applied,
+        "handed_over": applied.handed_over,
+        "conflicts": applied.conflicts,
+        "failed": applied.failed,
+        "held_back_as_replay": applied.is_held_back,
+    }
 
 
 @dg.asset(
@@ -88,25 +87,27 @@ def message(context: dg.AssetExecutionContext, deployment: Deployment) -> dg.Mat
     """
     tell("asking patients to confirm numbers")
     with deployment.night(context.partition_key) as night:
-        con, practice, as_of = night.warehouse.con, night.practice, night.clock.as_of
-        with night.warehouse.transaction():
-            planned = plan_messages(con, practice, as_of=as_of)
-        ended: Counter[str] = Counter()
-        if practice.messages.send == "dry_run":
-            ended["would_be_sent"] = show_messages(con, practice, night.folders.outbox, as_of=as_of)
-        else:
-            ended["sent"] = write_messages(con, practice, night.folders.outbox, as_of=as_of)
-            now = partial(datetime.now, UTC)
-            this = Pass(practice=practice, as_of=as_of, now=now, landing=night.folders.landing)
-            with open_channels(practice, night.keys, at=now()) as channels:
-                ended += send_messages(con, channels, this)
-        total = night.warehouse.value("select count(*) from sync.message")
-    return dg.MaterializeResult(
-        metadata={
-            "dagster/row_count": int(str(total)),
-            "dagster/table_name": "sync.message",
-            "mode": practice.messages.send,
-            "new": planned,
-            **ended,
-        }
-    )
+        return dg.MaterializeResult(metadata=ask_patients(night))
+
+
+def ask_patients(night: Night) -> dict[str, int | str]:
+    """Plan the messages, and send or show them; what the UI shows."""
+    con, practice, as_of = night.warehouse.con, night.practice, night.clock.as_of
+    with night.warehouse.transaction():
+        planned = plan_messages(con, practice, as_of=as_of)
+    ended: Counter[str] = Counter()
+    if practice.messages.send == "dry_run":
+        ended["would_be_sent"] = show_messages(con, practice, night.folders.outbox, as_of=as_of)
+    else:
+        ended["sent"] = write_messages(con, practice, night.folders.outbox, as_of=as_of)
+        now = partial(datetime.now, UTC)
+        this = Pass(practice=practice, as_of=as_of, now=now, landing=night.folders.landing)
+        with open_channels(practice, night.keys, at=now()) as channels:
+            ended += send_messages(con, channels, this)
+    return {
+        "dagster/row_count": int(str(night.warehouse.value("select count(*) from sync.message"))),
+        "dagster/table_name": "sync.message",
+        "mode": practice.messages.send,
+        "new": planned,
+        **ended,
+    }

@@ -19,6 +19,7 @@ from hygiene_pipeline.defs.landing import ehr_export
 from hygiene_pipeline.defs.policy import policy_tables
 from hygiene_pipeline.defs.raw import raw_ehr
 from hygiene_pipeline.defs.resources import Deployment
+from hygiene_pipeline.event_run.kinds import EVENT_RUNS
 from hygiene_pipeline.folders import Folders
 from hygiene_pipeline.landing.fetch_ehr import smart_bulk_findings
 from hygiene_pipeline.practice import load_practice
@@ -124,9 +125,6 @@ def test_an_export_becomes_rows_once_and_the_next_night_asks_for_changes(bed: Ti
     [
         (jobs.nightly, {"landing/ehr_export", "landing/pm_lists"}),
         (jobs.bare_night, {"landing/ehr_export", "landing/pm_lists"}),
-        (jobs.ehr_event, set()),
-        (jobs.eligibility_event, set()),
-        (jobs.reply_event, set()),
         (jobs.referring_providers, set()),
         (jobs.scorecard, set()),
     ],
@@ -135,6 +133,12 @@ def test_an_export_becomes_rows_once_and_the_next_night_asks_for_changes(bed: Ti
 def test_only_a_night_asks_vendors(job: Any, asked: set[str]) -> None:
     chosen = job.selection.resolve(defs().resolve_asset_graph())
     assert {key.to_user_string() for key in chosen if key.path[0] == "landing"} == asked
+
+
+@pytest.mark.parametrize("job", EVENT_RUNS)
+def test_an_event_run_takes_and_renews_and_writes_and_asks_no_vendor(job: str) -> None:
+    steps = defs().resolve_job_def(job).nodes_in_topological_order
+    assert [step.name for step in steps] == ["take_what_arrived", "renew_the_touched", "correct_the_crm"]
 
 
 def test_a_server_that_is_not_ready_does_not_hold_up_the_night(bed: TinyPractice, server: BulkServer) -> None:

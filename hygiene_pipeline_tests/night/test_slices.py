@@ -65,15 +65,12 @@ def run(bed: TinyPractice, job: str, as_of: str) -> str:
     with dg.DagsterInstance.ephemeral() as instance:
         outcome = bed.run(as_of, job=job, instance=instance)
         assert outcome.success, outcome.problems
-        [event] = [
-            event
-            for event in instance.all_logs(outcome.run_id, of_type=dg.DagsterEventType.ASSET_MATERIALIZATION)
-            if event.asset_materialization
-            and event.asset_materialization.asset_key.path[-1] == "phone_number"
-            and event.asset_materialization.asset_key.path[0] == "staging"
+        [told] = [
+            event.dagster_event.step_output_data.metadata["built_whole_because"].value
+            for event in instance.all_logs(outcome.run_id, of_type=dg.DagsterEventType.STEP_OUTPUT)
+            if event.dagster_event and event.dagster_event.step_key == "renew_the_touched"
         ]
-        assert event.asset_materialization
-        return str(event.asset_materialization.metadata["built_whole_because"].value)
+        return str(told)
 
 
 def tables(bed: TinyPractice) -> dict[str, str]:
