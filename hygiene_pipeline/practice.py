@@ -139,7 +139,7 @@ def load_practice(folder: Path, practice: str) -> Practice:
 def _read(path: Path, practice: str, text: str) -> Practice:
     """Every step of a run asks for the practice; its text is read each time, but checked once."""
     try:
-        content = yaml.safe_load(text)
+        content = yaml.load(text, Loader=yaml.CSafeLoader)
     except yaml.YAMLError as error:
         place = getattr(error, "problem_mark", None)
         line = f", line {place.line + 1}" if place else ""

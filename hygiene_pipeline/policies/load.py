@@ -14,7 +14,8 @@ from hygiene_pipeline.policies.models import Policies
 def _shipped() -> dict[str, object]:
     folder = Path(__file__).parent
     return {
-        name: yaml.safe_load((folder / f"{name}.yaml").read_text(encoding="utf-8")) for name in Policies.model_fields
+        name: yaml.load((folder / f"{name}.yaml").read_text(encoding="utf-8"), Loader=yaml.CSafeLoader)
+        for name in Policies.model_fields
     }
 
 
