@@ -21,6 +21,7 @@ from hygiene_pipeline.defs.sync import ask_patients, write_back
 from hygiene_pipeline.event_run.kinds import CONTACTS, EVENT_RUNS, EventRun
 from hygiene_pipeline.event_run.run import renew
 from hygiene_pipeline.landing.sources import SOURCES
+from hygiene_pipeline.landing.take import is_replay
 from hygiene_pipeline.model_build import build_model
 from hygiene_pipeline.night import Night
 from hygiene_pipeline.progress import tell
@@ -92,7 +93,7 @@ def correct_the_crm(context: dg.OpExecutionContext, deployment: Deployment) -> N
 def _build_the_rest(context: dg.OpExecutionContext, deployment: Deployment, night: Night, run: EventRun) -> None:
     """Build the models of the run that have not been renewed row by row, each after those it reads."""
     con, models = night.warehouse.con, nights.models()
-    names = run.models(models)
+    names = run.models(models, of_a_past_time=is_replay(night.warehouse, night.clock.as_of))
     renewed = renewed_now(con, names)
     for name in names:
         if name in renewed:

@@ -43,6 +43,7 @@ class Run:
     """What a run of an event job left behind."""
 
     materialized: set[str]
+    left: dict[str, str]
     touched: set[str]
     written: set[tuple[str, str, str | None]]
 
@@ -85,13 +86,15 @@ def runs(bed: TinyPractice) -> Iterator[dict[str, Run]]:
             outcome = bed.run(as_of, job=job, instance=instance)
             assert outcome.success, outcome.problems
             events = instance.all_logs(outcome.run_id, of_type=dg.DagsterEventType.ASSET_MATERIALIZATION)
+            left = bed.tables()
             found[job] = Run(
+                left=left,
                 materialized={
                     event.dagster_event.asset_key.to_user_string()
                     for event in events
                     if event.dagster_event and event.dagster_event.asset_key
                 },
-                touched={name for name, rows in bed.tables().items() if tables.get(name) != rows},
+                touched={name for name, rows in left.items() if tables.get(name) != rows},
                 written={(row["contact_id"], row["field"], row["after_value"]) for row in bed.crm_log()[log:]},
             )
         yield found
@@ -149,6 +152,23 @@ def test_touches_no_table_beside_its_assets_and_the_books(runs: dict[str, Run], 
 @pytest.mark.parametrize("job", ARRIVALS)
 def test_keeps_the_queue_in_step(runs: dict[str, Run], job: str) -> None:
     assert "hygiene/issue" in runs[job].materialized
+
+
+SHOWN = ("staging", "identity", "reconciled", "hygiene")
+
+
+# The last is no replay: no run was later.
+@pytest.mark.parametrize("job", list(ARRIVALS)[:-1])
+def test_a_replay_of_its_time_shows_what_it_showed_and_writes_nothing(
+    bed: TinyPractice, runs: dict[str, Run], job: str
+) -> None:
+    written = bed.crm_log()
+    outcome = bed.run(ARRIVALS[job][0], job=job)
+    assert outcome.success, outcome.problems
+    built = {asset.replace("/", ".") for asset in runs[job].materialized if asset.startswith(SHOWN)}
+    now = bed.tables(*SHOWN)
+    assert {name for name in built if now.get(name) != runs[job].left.get(name)} == set()
+    assert bed.crm_log() == written
 
 
 def long_ago(path: Path, *, hours: int) -> None:
