@@ -184,11 +184,11 @@ def test_the_kinds_are_those_that_a_practice_file_takes() -> None:
 
 
 def test_the_runs_are_jobs() -> None:
-    from hygiene_pipeline.defs import jobs
+    from hygiene_pipeline.definitions import defs
 
     told = {name for row in table_after("The way of the data") for name in re.findall(r"`(\w+)`", row[0])}
     assert told
-    assert told <= {job.name for job in vars(jobs).values() if type(job).__name__ == "UnresolvedAssetJobDefinition"}
+    assert told <= {job.name for job in defs().resolve_all_job_defs()}
 
 
 def test_the_settings_are_those_that_are_read() -> None:
