@@ -16,7 +16,7 @@ LONGEST_MODULE = 300
 LONGEST_FUNCTION = 60
 ADAPTERS = ("ehr", "pm", "crm", "phone", "message")
 # What an adapter may know beside its own: these know nobody.
-SHARED_GROUND = (f"{PACKAGE}.failures", f"{PACKAGE}.private_files")
+SHARED_GROUND = (f"{PACKAGE}.clear_text", f"{PACKAGE}.failures", f"{PACKAGE}.private_files")
 # These normalise whole columns inside DuckDB and speak to no vendor.
 SET_BASED = ("phone/normalise.py", "phone/texts.py")
 EMPTY_NAMES = {"util", "utils", "helper", "helpers", "common", "constants", "misc", "base"}

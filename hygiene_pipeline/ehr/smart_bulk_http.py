@@ -3,7 +3,6 @@
 An error names the method, the path as a template and the status; never a value, a token or an address with an id in it.
 """
 
-import ipaddress
 import logging
 import re
 from collections.abc import Callable, Mapping
@@ -15,6 +14,7 @@ from typing import Protocol, TypeVar
 import httpx
 import stamina
 
+from hygiene_pipeline.clear_text import sends_in_clear
 from hygiene_pipeline.failures import PermanentError, TransientError
 
 Clock = Callable[[], datetime]
@@ -194,12 +194,5 @@ def _reasons(codes: tuple[str, ...]) -> str:
 
 
 def _refuse_clear_text(request: httpx.Request) -> None:
-    if request.url.scheme != "https" and not _is_this_machine(request.url.host):
+    if sends_in_clear(str(request.url)):
         raise EhrRefusedError("the server leads to an address without https; patients' data are not asked for in clear")
-
-
-def _is_this_machine(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"

@@ -1,11 +1,11 @@
 """Where the EHR's resources come from."""
 
-from ipaddress import ip_address
 from typing import Annotated, Literal
 from urllib.parse import urlsplit
 
 from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt, ValidationInfo, field_validator
 
+from hygiene_pipeline.clear_text import sends_in_clear
 from hygiene_pipeline.settings.ehr_vendors import EhrVendor, Level, vendor_named
 from hygiene_pipeline.settings.part import Part
 
@@ -70,7 +70,7 @@ class SmartBulk(Part):
     @field_validator("base_url", "token_url")
     @classmethod
     def _is_private(cls, value: str | None) -> str | None:
-        if value and value.startswith("http:") and not _is_this_machine(urlsplit(value).hostname or ""):
+        if value and sends_in_clear(value):
             raise ValueError("would send patients' data in clear; allowed: https")
         return value
 
@@ -97,13 +97,6 @@ class SmartBulk(Part):
         if value and not known.takes_type_filter:
             raise ValueError(f"are not taken by {known.called}; allowed: none")
         return value
-
-
-def _is_this_machine(host: str) -> bool:
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
 
 
 Ehr = Annotated[EhrFiles | SmartBulk, Field(discriminator="kind")]

@@ -1,22 +1,20 @@
 """Whether patients are asked to confirm a number, and what carries the question."""
 
 from typing import Annotated, Literal, Self
-from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, Field, PositiveFloat, PositiveInt, model_validator
 
+from hygiene_pipeline.clear_text import is_this_machine, sends_in_clear
 from hygiene_pipeline.settings.part import Part
 
 _Address = Annotated[str, Field(pattern=r"^[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]+@[A-Za-z0-9.-]+\.[A-Za-z]+$")]
-_LOOPBACK = ("localhost", "127.0.0.1", "::1")
 
 
 def _is_private(url: str) -> str:
     """Numbers and secrets travel encrypted; only to this machine itself they need not."""
-    parts = urlsplit(url)
-    if parts.scheme == "https" or (parts.scheme == "http" and parts.hostname in _LOOPBACK):
-        return url.rstrip("/")
-    raise ValueError("would send patients' numbers in clear; allowed: an https address")
+    if sends_in_clear(url):
+        raise ValueError("would send patients' numbers in clear; allowed: an https address")
+    return url.rstrip("/")
 
 
 class MessageFiles(Part):
@@ -53,7 +51,7 @@ class Smtp(Part):
 
     @model_validator(mode="after")
     def _is_private(self) -> Self:
-        if self.security == "none" and self.host not in _LOOPBACK:
+        if self.security == "none" and not is_this_machine(self.host):
             raise ValueError("security: none is for a server on this machine only; allowed: starttls, tls")
         return self
 

@@ -1,11 +1,10 @@
 """Who is asked whether a number still answers, and how hard."""
 
-from ipaddress import ip_address
 from typing import Annotated, Literal
-from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, Field, PositiveFloat, PositiveInt
 
+from hygiene_pipeline.clear_text import sends_in_clear
 from hygiene_pipeline.settings.part import Part
 
 LookupPackage = Literal["line_type_intelligence", "line_status", "reassigned_number"]
@@ -13,19 +12,9 @@ LookupPackage = Literal["line_type_intelligence", "line_status", "reassigned_num
 
 def _is_private(url: str) -> str:
     """Numbers and keys travel encrypted; only to this machine itself they need not."""
-    parts = urlsplit(url)
-    if parts.scheme == "https" and parts.hostname:
-        return url.rstrip("/")
-    if parts.scheme == "http" and parts.hostname and _is_this_machine(parts.hostname):
-        return url.rstrip("/")
-    raise ValueError("would send patients' numbers in clear; allowed: an https address")
-
-
-def _is_this_machine(host: str) -> bool:
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
+    if sends_in_clear(url):
+        raise ValueError("would send patients' numbers in clear; allowed: an https address")
+    return url.rstrip("/")
 
 
 _Address = Annotated[str, AfterValidator(_is_private)]

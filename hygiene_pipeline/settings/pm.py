@@ -1,11 +1,11 @@
 """Where the practice management system's patients, coverage and appointments come from."""
 
 from typing import Annotated, Literal
-from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import Field, NonNegativeInt, field_validator
 
+from hygiene_pipeline.clear_text import sends_in_clear
 from hygiene_pipeline.settings.part import Part
 
 
@@ -43,8 +43,7 @@ class Tebra(Part):
     @field_validator("wsdl_url")
     @classmethod
     def _is_private(cls, value: str) -> str:
-        there = urlsplit(value)
-        if there.scheme != "https" and there.hostname not in {"127.0.0.1", "localhost"}:
+        if sends_in_clear(value):
             raise ValueError("would send the password in clear; allowed: https, and http on this machine")
         return value
 

@@ -1,22 +1,15 @@
 """Where a practice listens for events that its EHR sends by itself."""
 
-from ipaddress import ip_address
 from pathlib import Path
 from typing import Annotated, Self
 
 from pydantic import Field, PositiveFloat, PositiveInt, model_validator
 
+from hygiene_pipeline.clear_text import is_this_machine
 from hygiene_pipeline.settings.part import Part
 
 Port = Annotated[int, Field(ge=0, le=65535)]
 Host = Annotated[str, Field(min_length=1)]
-
-
-def _is_this_machine(host: str) -> bool:
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
 
 
 class Tls(Part):
@@ -36,7 +29,7 @@ class _Door(Part):
 
     @model_validator(mode="after")
     def _is_private(self) -> Self:
-        if self.tls is None and not self.plain and not _is_this_machine(self.host):
+        if self.tls is None and not self.plain and not is_this_machine(self.host):
             raise ValueError(
                 "sends patients' data in clear; allowed: tls with certificate and key, a host of this machine such as"
                 " 127.0.0.1, or plain: true where a VPN or a proxy encrypts"
