@@ -30,7 +30,8 @@ class Outcome:
 
 
 @cache
-def _definitions() -> dg.Definitions:
+def loaded_definitions() -> dg.Definitions:
+    """The definitions, loaded once a process."""
     # Imported here, because this module is itself among those that the definitions are loaded from.
     from hygiene_pipeline import definitions
 
@@ -79,7 +80,7 @@ def run_job(
     # Steps open the warehouse themselves; held open here, it is attached once and not once a step.
     with open_night(practice):
         result = (
-            _definitions()
+            loaded_definitions()
             .resolve_job_def(job)
             .execute_in_process(
                 partition_key=practice,

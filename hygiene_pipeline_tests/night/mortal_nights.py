@@ -6,6 +6,7 @@ never), and writes how it ended and what it used. Processor time, not the wall's
 same places.
 """
 
+import gc
 import os
 import resource
 import signal
@@ -13,7 +14,10 @@ import sys
 import time
 from pathlib import Path
 
-from hygiene_pipeline import definitions
+import dagster as dg
+import pandas as pd
+
+from hygiene_pipeline.defs.in_process import loaded_definitions
 from hygiene_pipeline_tests.night.bed import TinyPractice
 
 _TICKS = os.sysconf("SC_CLK_TCK")
@@ -21,12 +25,22 @@ _LOOK_EVERY_SECONDS = 0.005
 
 
 def main() -> None:
-    definitions.defs()
+    load_what_every_night_loads()
     for line in sys.stdin:
         folder, as_of, limit = line.split()
         ended = night_in_a_fork(Path(folder), as_of, float(limit))
         sys.stdout.write(f"{ended}\n")
         sys.stdout.flush()
+
+
+def load_what_every_night_loads() -> None:
+    """So that a fork is killed in its work. It must open DuckDB itself, whose threads do not come along."""
+    loaded_definitions().resolve_job_def("bare_night")
+    with dg.DagsterInstance.ephemeral():
+        # DuckDB looks for its types among the values that it is given.
+        assert pd.__version__
+    gc.collect()
+    gc.freeze()
 
 
 def night_in_a_fork(folder: Path, as_of: str, limit: float, job: str = "bare_night") -> str:
