@@ -42,7 +42,8 @@ class Bed:
 
     def __init__(self, root: Path = SQL) -> None:
         self.root = root
-        self.con = duckdb.connect(":memory:")
+        # As the product opens what is small: for a few rows a second thread costs more than it brings.
+        self.con = duckdb.connect(config={"threads": 1})
         self.con.execute("set timezone = 'UTC'")
         for schema in SCHEMAS.split():
             self.con.execute(f"create schema {schema}")

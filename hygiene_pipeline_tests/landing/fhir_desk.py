@@ -32,7 +32,7 @@ class Desk:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self.con = duckdb.connect(":memory:")
+        self.con = duckdb.connect(config={"threads": 1})
         self.con.execute("set timezone = 'UTC'")
         for schema in ("raw", "quarantine"):
             self.con.execute(f"create schema {schema}")

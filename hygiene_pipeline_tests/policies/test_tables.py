@@ -51,7 +51,7 @@ def shipped(name: str) -> Any:
 
 @pytest.fixture
 def con() -> Iterator[duckdb.DuckDBPyConnection]:
-    with duckdb.connect(":memory:") as con:
+    with duckdb.connect(config={"threads": 1}) as con:
         con.execute("set TimeZone = 'UTC'; create schema policy; create schema history")
         yield con
 
