@@ -30,9 +30,8 @@ run: setup ## simulate the demo practice for 60 days, run its nights, and print 
 test: setup ## ruff, mypy, dg check defs and every test
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
-	@$(BIN)/mypy
 	@mkdir -p $(DAGSTER_HOME) && cp -n dagster.yaml $(DAGSTER_HOME)/dagster.yaml || true
-	@$(BIN)/dg check defs
+	@$(BIN)/mypy & types=$$!; $(BIN)/dg check defs; status=$$?; wait $$types && exit $$status
 	@# In the order of the folders: sorted by their number of tests, the few long ones would come last, one after the other.
 	@$(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder
 

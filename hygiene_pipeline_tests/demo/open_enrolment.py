@@ -146,7 +146,7 @@ def live(
     simulation.happenings = (enrolment.ask, enrolment.answer)
     for day in range(max(nights) + 1):
         if day:
-            simulation.advance(day)
+            simulation.advance(day, is_read=day in nights)
         # At midnight: before the night looks at the day, and before anybody is at work.
         enrolment.change_plans(simulation.world, day)
         if day in nights:

@@ -57,7 +57,7 @@ def story(tmp_path_factory: pytest.TempPathFactory) -> Story:
     story = Story(TinyPractice(tmp_path_factory.mktemp("story")))
     people(story.bed)
     story.bed.deliver()
-    story.night("first", FIRST)
+    story.night("first", FIRST, job="bare_night")
 
     edit(story.bed, "C03", phone=phone_of(3, generation=4))
     edit(story.bed, "C15", city="Lynn")

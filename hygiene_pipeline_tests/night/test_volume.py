@@ -63,7 +63,7 @@ def bed(tmp_path_factory: pytest.TempPathFactory) -> TinyPractice:
         bed.systems.patients[f"P{number:02}"].update(phone=phone_of(number, generation=2))
         bed.systems.patients[f"P{number:02}"].update(last_updated="2026-02-25T12:00:00Z")
     bed.deliver()
-    bed.night(FIRST)
+    bed.night(FIRST, job="bare_night")
     assert bed.rows("select count(*) as found from hygiene.issue") == [{"found": PEOPLE - 1}]
     return bed
 
