@@ -14,8 +14,8 @@ import pyarrow as pa
 
 from hygiene_pipeline.ehr import fhir_events, hl7_v2
 from hygiene_pipeline.ehr.event import EhrEvent, EventFile
-from hygiene_pipeline.landing import fhir_ndjson
-from hygiene_pipeline.landing.fhir_lines import screen_source
+from hygiene_pipeline.landing import fhir_ndjson, fhir_versions
+from hygiene_pipeline.landing.fhir_lines import screen
 from hygiene_pipeline.landing.fhir_schemas import RESOURCES
 from hygiene_pipeline.landing.fhir_source import forget, keep_lines
 from hygiene_pipeline.landing.file import LandingFile, Loaded
@@ -135,10 +135,10 @@ def _append_resources(
     if not lines:
         return
     types = {str(resource["resourceType"]) for each in parsed for resource in each.resources} & RESOURCES.keys()
-    source = keep_lines(con, lines)
-    screen_source(con, source, types, extracted_at.date(), 0)
+    keep_lines(con, lines)
+    screen(con, types, extracted_at.date())
     con.execute("create or replace temp table fhir_fault (ordinal bigint)")
-    fhir_ndjson.append(con, source, files, extracted_at=extracted_at)
+    fhir_versions.append(con, files, extracted_at=extracted_at)
     forget(con)
 
 

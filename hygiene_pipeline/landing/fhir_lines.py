@@ -1,54 +1,72 @@
-"""The narrow table `fhir_line`: for each line of a file its type, id, version, hash, and what the screen says of it.
+"""The lines that get a closer look: which of a file's they are, and the narrow table `fhir_line` of what is found.
 
-Its `ordinal` is the line's. The elements themselves are not kept here; they are read once more, typed, and
-only for the types that have something new.
+A line is passed over if, byte for byte, it is the one that the latest stored version of its resource came from: of an
+export that repeats what is known, which is most of a nightly one, no JSON is read.
 """
 
-import json
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from datetime import date
 
 import duckdb
-import pyarrow as pa
 
-from hygiene_pipeline.landing.fhir_schemas import ALWAYS, RESOURCES, Shape, elements
+from hygiene_pipeline.landing.fhir_schemas import ALWAYS, RESOURCES, Shape, elements, table_name
 from hygiene_pipeline.landing.fhir_screen import fault, is_suspicious
-from hygiene_pipeline.landing.fhir_source import DirectSource, Source, keep_lines
+from hygiene_pipeline.landing.fhir_source import ROW_HASH, add_lines, parsed, streaming
 from hygiene_pipeline.landing.ndjson_file import NdjsonFile
 
-_SAMPLE = 1 << 20
-# The reader refuses a line of 16 MiB; a block of lines is never shorter than its longest line.
-_LONGEST_LINE = 15 << 20
-_PROBES = 32
+LATEST = "row(extracted_at, take_seq, last_updated is not null, last_updated, source_line)"
+"""Of the versions of one id the one with the greatest of these is the latest."""
 
 
-def screen_file(con: duckdb.DuckDBPyConnection, file: NdjsonFile, today: date, sample_share: float) -> Source:
-    """Fill `fhir_line` and `fhir_number` from a file, by the fastest way the file allows."""
-    guessed = file.likely_types() & RESOURCES.keys()
-    lines = file.count(may_be_blank=False)
-    # It is not tried out whether the reader takes the file, because an error would end the caller's transaction.
-    if _is_plain(file):
-        source = DirectSource(path=file.path, is_gzip=file.is_gzip)
-        rows = screen_source(con, source, guessed, today, sample_share)
-        if (rows == lines or rows == file.count()) and _is_in_order(con, file, rows):
-            _number(con, file)
-            return source
-    file.count()
-    text = keep_lines(con, file.lines())
-    screen_source(con, text, guessed, today, sample_share)
-    return text
+def keep_changed(con: duckdb.DuckDBPyConnection, file: NdjsonFile, types: Iterable[str]) -> None:
+    """Put the lines of a file that are not known already into `fhir_text`, and the others into `fhir_known`."""
+    latest = " union all ".join(
+        f"""select '{resource}' as resource_type, id, arg_max(row_hash, {LATEST}) as row_hash
+            from {table_name(resource)} group by id"""
+        for resource in sorted(types)
+    )
+    nothing = "select null::varchar as resource_type, null::varchar as id, null::varchar as row_hash limit 0"
+    con.execute(f"create or replace temp table fhir_latest as {latest or nothing}")
+    with streaming(con, file.batches()):
+        con.execute(
+            f"""create or replace temp table fhir_text as
+                select line as ordinal, line, 0::bigint as file, row_hash, case when not is_known then text end as text,
+                       is_known
+                from (select *, coalesce(row_hash in (select row_hash from fhir_latest), false) as is_known
+                      from (select line, text, {ROW_HASH} as row_hash from fhir_stream))"""
+        )
+    con.execute("create or replace temp table fhir_known as select line, row_hash from fhir_text where is_known")
+    con.execute("delete from fhir_text where is_known")
+    con.execute("alter table fhir_text drop column is_known")
 
 
-def screen_source(
-    con: duckdb.DuckDBPyConnection, source: Source, guessed: Iterable[str], today: date, sample_share: float
-) -> int:
-    """Fill `fhir_line`, again if there are types that nobody had guessed; how many lines there are."""
-    _screen(con, source, set(guessed), today, sample_share)
+def look_again(con: duckdb.DuckDBPyConnection, file: NdjsonFile) -> bool:
+    """Take known lines back whose resource comes in the file in another version too; whether there were any.
+
+    Which of the two is the later one, and so whether there is a new version, only both of them tell.
+    """
+    found = con.execute(
+        """select fhir_known.line
+           from fhir_known
+           inner join fhir_latest on fhir_latest.row_hash = fhir_known.row_hash
+           inner join (select distinct resource_type, id from fhir_line) as arriving
+               on arriving.resource_type = fhir_latest.resource_type and arriving.id = fhir_latest.id
+           order by fhir_known.line"""
+    ).fetchall()
+    wanted = sorted({int(row[0]) for row in found})
+    if wanted:
+        add_lines(con, file.lines(wanted))
+    return bool(wanted)
+
+
+def screen(con: duckdb.DuckDBPyConnection, guessed: Iterable[str], today: date) -> None:
+    """Fill `fhir_line` from `fhir_text`, again if there are types that nobody had guessed."""
+    if con.execute("select 1 from fhir_text limit 1").fetchone() is None:
+        guessed = ()
+    _screen(con, set(guessed), today)
     missed = {name for name in resource_types(con) if name in RESOURCES} - set(guessed)
     if missed:
-        _screen(con, source, missed | set(guessed), today, sample_share)
-    row = con.execute("select count(*) from fhir_line").fetchone()
-    return int(row[0]) if row else 0
+        _screen(con, missed | set(guessed), today)
 
 
 def resource_types(con: duckdb.DuckDBPyConnection) -> list[str]:
@@ -57,65 +75,23 @@ def resource_types(con: duckdb.DuckDBPyConnection) -> list[str]:
     return [str(row[0]) for row in found.fetchall()]
 
 
-def _is_plain(file: NdjsonFile) -> bool:
-    is_pattern = any(sign in str(file.path) for sign in "*?[")
-    return not (is_pattern or file.is_cut_off or file.starts_with_bom or file.longest_block > _LONGEST_LINE)
-
-
-def _is_in_order(con: duckdb.DuckDBPyConnection, file: NdjsonFile, rows: int) -> bool:
-    """Whether some lines spread over the file are where DuckDB's reader says that they are."""
-    probes = sorted({index * max(rows - 1, 0) // _PROBES for index in range(_PROBES + 1)} if rows else ())
-    # By row id, so that a few rows are read and not all.
-    first = con.execute("select min(rowid) from fhir_screened").fetchone() or (0,)
-    row_ids = ", ".join(str(first[0] + ordinal) for ordinal in probes) or "null"
-    found = con.execute(
-        f"select rowid - {first[0] or 0}, id from fhir_screened where rowid in ({row_ids}) and given_ordinal is null"
-    ).fetchall()
-    ids = {int(ordinal): own_id for ordinal, own_id in found if own_id is not None}
-    return all(
-        json.dumps(ids[line.ordinal], ensure_ascii=False).encode() in line.text
-        for line in file.lines(probes)
-        if line.ordinal in ids
-    )
-
-
-def _number(con: duckdb.DuckDBPyConnection, file: NdjsonFile) -> None:
-    """Keep line numbers only if they do not follow from the order."""
-    con.execute("create or replace temp table fhir_number (ordinal bigint, line bigint, file bigint)")
-    numbers = file.line_numbers()
-    if numbers is not None:
-        con.register("fhir_numbers", pa.table({"line": numbers}))
-        con.execute("insert into fhir_number select row_number() over () - 1, line, 0 from fhir_numbers")
-        con.unregister("fhir_numbers")
-
-
-def _screen(con: duckdb.DuckDBPyConnection, source: Source, types: set[str], today: date, sample_share: float) -> None:
+def _screen(con: duckdb.DuckDBPyConnection, types: set[str], today: date) -> None:
     known = sorted(types)
     names = ["resourceType", *(element.name for element in ALWAYS)]
     names += [element.name for resource in known for element in elements(resource)]
-    columns: dict[str, Shape] = dict.fromkeys(names, "JSON")
+    columns: Mapping[str, Shape] = dict.fromkeys(names, "JSON")
+    values = ", ".join(f'x."{name}"' for name in columns)
     con.execute(
-        f"""create or replace temp table fhir_screened as
-            select {source.ordinal} as given_ordinal,
+        f"""create or replace temp table fhir_line as
+            select ordinal, line, file, row_hash,
                    case when starts_with("resourceType", '"') then "resourceType" ->> '$' end as resource_type,
                    id ->> '$' as id,
                    try_cast(meta ->> '$.lastUpdated' as timestamptz) as last_updated,
-                   lower(hex({_by_type(known, _hash, 'hash("resourceType", id, meta)')})) as row_hash,
                    {_by_type(known, lambda resource: fault(resource, today), "null")} as fault,
-                   {_by_type(known, is_suspicious, "false")} as is_suspicious,
-                   hash(id, meta) % {_SAMPLE} < {int(sample_share * _SAMPLE)} as is_sampled
-            from {source.relation(columns)} as p"""
+                   {_by_type(known, is_suspicious, "false")} as is_suspicious
+            from (select ordinal, line, file, row_hash, {values}
+                  from (select *, {parsed(columns)} as x from fhir_text)) as p"""
     )
-    # Row ids follow the order of lines, but inside a transaction they start from somewhere high.
-    con.execute(
-        """create or replace temp view fhir_line as
-           select coalesce(given_ordinal, rowid - (select min(rowid) from fhir_screened)) as ordinal, *
-           from fhir_screened"""
-    )
-
-
-def _hash(resource: str) -> str:
-    return "hash(" + ", ".join(f'p."{element.name}"' for element in elements(resource)) + ")"
 
 
 def _by_type(resources: list[str], expression: Callable[[str], str], otherwise: str) -> str:

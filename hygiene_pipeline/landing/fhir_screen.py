@@ -8,14 +8,15 @@ from datetime import date
 
 from hygiene_pipeline.landing.fhir_schemas import PERIOD, TEXT, Element, Kind, Shape, elements
 
-_DAY = r"\d{4}(-(0[1-9]|1[0-2])(-(0[1-9]|[12]\d|3[01]))?)?"
-_INSTANT = r"\d{4}-(0[1-9]|1[0-2])-(0[1-9]|[12]\d|3[01])T([01]\d|2[0-3]):[0-5]\d:([0-5]\d|60)(\.\d+)?(Z|[+-]\d\d:\d\d)"
+DAY = r"\d{4}(-(0[1-9]|1[0-2])(-(0[1-9]|[12]\d|3[01]))?)?"
+INSTANT = r"\d{4}-(0[1-9]|1[0-2])-(0[1-9]|[12]\d|3[01])T([01]\d|2[0-3]):[0-5]\d:([0-5]\d|60)(\.\d+)?(Z|[+-]\d\d:\d\d)"
+ID = r"[A-Za-z0-9\-.]+"
 # The days that every month has.
-_PLAIN_DAY = r"\d{4}-(0[1-9]|1[0-2])-(0[1-9]|1\d|2[0-8])"
-_PLAIN_TIME = r"T([01]\d|2[0-3]):[0-5]\d:[0-5]\d(\.\d+)?(Z|[+-]\d\d:\d\d)"
-_PLAIN = f'"{_PLAIN_DAY}({_PLAIN_TIME})?"'
-_PLAIN_INSTANT = f'"{_PLAIN_DAY}{_PLAIN_TIME}"'
-_OPENING: dict[Kind, str] = {
+PLAIN_DAY = r"\d{4}-(0[1-9]|1[0-2])-(0[1-9]|1\d|2[0-8])"
+PLAIN_TIME = r"T([01]\d|2[0-3]):[0-5]\d:[0-5]\d(\.\d+)?(Z|[+-]\d\d:\d\d)"
+_PLAIN = f'"{PLAIN_DAY}({PLAIN_TIME})?"'
+_PLAIN_INSTANT = f'"{PLAIN_DAY}{PLAIN_TIME}"'
+OPENING: dict[Kind, str] = {
     "id": '"',
     "code": '"',
     "string": '"',
@@ -43,13 +44,39 @@ def fault(resource: str, today: date) -> str:
 
 def is_suspicious(resource: str) -> str:
     """An expression over page `p`: whether some nested value has a type that its name does not go with."""
-    nested = [
+    texts = ", ".join(f'p."{element.name}"' for element in _nested(resource))
+    by_opening: dict[str, list[str]] = {}
+    for name, opening in leaf_openings(resource).items():
+        by_opening.setdefault(opening, []).append(name)
+    wrong = "|".join(
+        f'"(?:{"|".join(names)})":[^{character_class(opening)}n]' for opening, names in sorted(by_opening.items())
+    )
+    return f"regexp_matches(concat({texts}), '{wrong}')"
+
+
+def leaf_openings(resource: str) -> dict[str, str]:
+    """The names of nested values that go with one type, and how a value of that type begins, for a character class."""
+    found: dict[str, set[str]] = {}
+    for element in _nested(resource):
+        _collect(element.shape, found)
+    return {
+        name: openings.copy().pop()
+        for name, openings in sorted(found.items())
+        if len(openings) == 1 and name not in _AMBIGUOUS
+    }
+
+
+def character_class(openings: str) -> str:
+    """The characters as a regular expression wants them between its brackets."""
+    return openings.replace("[", r"\[")
+
+
+def _nested(resource: str) -> list[Element]:
+    return [
         element
         for element in elements(resource)
         if not isinstance(element.shape, str) and element.name not in _UNTESTED
     ]
-    texts = ", ".join(f'p."{element.name}"' for element in nested)
-    return f"regexp_matches(concat({texts}), '{_wrong_leaf([element.shape for element in nested])}')"
 
 
 def _id_cases() -> list[tuple[str, str]]:
@@ -57,7 +84,7 @@ def _id_cases() -> list[tuple[str, str]]:
         ("p.id is null or p.id = '\"\"'", "id|missing_id"),
         ("not starts_with(p.id, '\"')", "id|wrong_type"),
         # The length apart: a pattern that counts is matched many times slower.
-        (r"""length(p.id) > 66 or not regexp_full_match(p.id, '"[A-Za-z0-9\-.]+"')""", "id|invalid_id"),
+        (f"""length(p.id) > 66 or not regexp_full_match(p.id, '"{ID}"')""", "id|invalid_id"),
     ]
 
 
@@ -87,28 +114,17 @@ def _wrong_type(element: Element, column: str) -> str:
         return f"{column} not in ('true', 'false')"
     if element.kind == "list" and isinstance(element.shape, list) and isinstance(element.shape[0], dict):
         return f"not starts_with({column}, '[{{') and {column} <> '[]'"
-    return f"not starts_with({column}, '{_OPENING[element.kind]}')"
+    return f"not starts_with({column}, '{OPENING[element.kind]}')"
 
 
 def _impossible(column: str, kind: Kind) -> str:
     """Not a FHIR date or instant, or a day that no calendar has; the cheap test that most values pass comes first."""
-    pattern = f'"{_INSTANT}"' if kind == "instant" else f'"({_DAY}|{_INSTANT})"'
+    pattern = f'"{INSTANT}"' if kind == "instant" else f'"({DAY}|{INSTANT})"'
     plain = f"not regexp_full_match({column}, '{_PLAIN}') and " if kind == "date" else ""
     return (
         f"({plain}(not regexp_full_match({column}, '{pattern}')"
         f" or (length({column}) >= 12 and try_cast(substr({column}, 2, 10) as date) is null)))"
     )
-
-
-def _wrong_leaf(shapes: list[Shape]) -> str:
-    found: dict[str, set[str]] = {}
-    for shape in shapes:
-        _collect(shape, found)
-    by_opening: dict[str, list[str]] = {}
-    for name, openings in sorted(found.items()):
-        if len(openings) == 1 and name not in _AMBIGUOUS:
-            by_opening.setdefault(openings.copy().pop(), []).append(name)
-    return "|".join(f'"(?:{"|".join(names)})":[^{opening}n]' for opening, names in sorted(by_opening.items()))
 
 
 def _collect(shape: Shape, found: dict[str, set[str]]) -> None:
@@ -124,5 +140,5 @@ def _leaf_opening(shape: Shape) -> str:
     if isinstance(shape, dict):
         return "{"
     if isinstance(shape, list):
-        return r"\["
-    return '"' if shape == TEXT else "0-9-"
+        return "["
+    return '"' if shape == TEXT else r"0-9\-"

@@ -1,99 +1,73 @@
-"""One file of FHIR resources as a relation that DuckDB reads with whatever columns are asked for.
+"""The temporary tables in which lines of FHIR resources wait: numbered, as text, and read with whatever is asked for.
 
-`DirectSource` is DuckDB's own NDJSON reader over the file, as fast as it gets. `TextSource` reads the same from the
-lines in the temporary view `fhir_text`: for what that reader cannot take (a byte-order mark, a cut-off gzip file, a
-line of more than 15 MB), for files of many types or repeated ids, and for resources that came in an event.
+`fhir_stream` is a whole file that passes by once. `fhir_text` holds the lines that have to be looked at more closely,
+of one file or of many events; an ordinal tells its lines apart.
 """
 
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from pathlib import Path
+from contextlib import contextmanager
 
 import duckdb
 import pyarrow as pa
 
-from hygiene_pipeline.landing.fhir_schemas import Shape, duckdb_type
-from hygiene_pipeline.landing.ndjson_file import BOM, Line
+from hygiene_pipeline.landing.fhir_schemas import Shape
+from hygiene_pipeline.landing.ndjson_file import BOM, SCHEMA, Line
 from hygiene_pipeline.sql_spelling import literal
 
+# What a line is known by: the text with the newline that ends it, be it read from a file or not.
+ROW_HASH = "lower(hex(hash(text)))"
+_TEXT = "ordinal bigint, line bigint, file bigint, row_hash varchar, text varchar"
 _BATCH_BYTES = 16 << 20
 
 
-@dataclass(frozen=True, kw_only=True)
-class DirectSource:
-    """The file itself; a line that is no JSON object gives a row of nulls, so rows keep the order of lines."""
-
-    path: Path
-    is_gzip: bool
-    key = "id"
-    ordinal = "null"
-
-    def relation(self, columns: Mapping[str, Shape]) -> str:
-        """A table expression with these columns."""
-        types = ", ".join(f"\"{name}\": '{duckdb_type(shape)}'" for name, shape in columns.items())
-        path = literal(str(self.path))
-        compression = "gzip" if self.is_gzip else "uncompressed"
-        return (
-            f"read_json({path}, columns = {{{types}}}, format = 'newline_delimited', ignore_errors = true,"
-            f" compression = '{compression}')"
-        )
+def parsed(columns: Mapping[str, Shape]) -> str:
+    """An expression over `text`: the resource as a struct of these elements, or null if it is no JSON."""
+    return f"try(from_json(text, {literal(json.dumps(columns))}))"
 
 
-@dataclass(frozen=True, kw_only=True)
-class TextSource:
-    """The lines in `fhir_text`; it knows each line's ordinal, so ids may repeat."""
-
-    key = "ordinal"
-    ordinal = "p.ordinal"
-
-    def relation(self, columns: Mapping[str, Shape]) -> str:
-        """A table expression with these columns and the ordinal."""
-        structure = literal(json.dumps(columns))
-        names = ", ".join(f'resource."{name}"' for name in columns)
-        return (
-            f"(select ordinal, {names} from"
-            f" (select ordinal, try(from_json(text, {structure})) as resource from fhir_text))"
-        )
+@contextmanager
+def streaming(
+    con: duckdb.DuckDBPyConnection, batches: Iterator[pa.RecordBatch], schema: pa.Schema = SCHEMA
+) -> Iterator[None]:
+    """Have these batches pass by as `fhir_stream`, which one statement may read once."""
+    con.register("fhir_stream", pa.RecordBatchReader.from_batches(schema, batches))
+    try:
+        yield
+    finally:
+        con.unregister("fhir_stream")
 
 
-Source = DirectSource | TextSource
+@contextmanager
+def optimized_without(con: duckdb.DuckDBPyConnection, optimizers: str) -> Iterator[None]:
+    """Keep DuckDB from these optimizations, and leave the setting as it was."""
+    row = con.execute("select current_setting('disabled_optimizers')").fetchone()
+    before = str(row[0]) if row else ""
+    con.execute(f"set disabled_optimizers = '{optimizers}'")
+    try:
+        yield
+    finally:
+        con.execute(f"set disabled_optimizers = '{before}'")
 
 
-def keep_lines(con: duckdb.DuckDBPyConnection, lines: Iterable[Line]) -> TextSource:
+def keep_lines(con: duckdb.DuckDBPyConnection, lines: Iterable[Line]) -> None:
     """Put numbered lines into `fhir_text`; a line that is not UTF-8 is kept as null."""
-    con.execute("create or replace temp table fhir_taken (ordinal bigint, text varchar)")
-    con.execute("create or replace temp view fhir_text as select ordinal, text from fhir_taken")
-    con.execute("create or replace temp table fhir_number (ordinal bigint, line bigint, file bigint)")
+    con.execute(f"create or replace temp table fhir_text ({_TEXT})")
+    add_lines(con, lines)
+
+
+def add_lines(con: duckdb.DuckDBPyConnection, lines: Iterable[Line]) -> None:
+    """Put more lines into `fhir_text`."""
     for batch in _batches(lines):
         con.register("fhir_batch", batch)
-        con.execute("insert into fhir_taken select ordinal, text from fhir_batch")
-        con.execute("insert into fhir_number select ordinal, line, file from fhir_batch")
+        con.execute(f"insert into fhir_text select ordinal, line, file, {ROW_HASH}, text from fhir_batch")
         con.unregister("fhir_batch")
-    return TextSource()
-
-
-def keep_text(con: duckdb.DuckDBPyConnection, source: DirectSource) -> TextSource:
-    """Copy the lines of a file that DuckDB's reader takes into `fhir_text`, once for all resource types."""
-    path = literal(str(source.path))
-    compression = "gzip" if source.is_gzip else "uncompressed"
-    con.execute(
-        f"""create or replace temp table fhir_taken as select json as text
-            from read_ndjson_objects({path}, ignore_errors = true, compression = '{compression}')"""
-    )
-    con.execute(
-        """create or replace temp view fhir_text as
-           select rowid - (select min(rowid) from fhir_taken) as ordinal, text from fhir_taken"""
-    )
-    return TextSource()
 
 
 def forget(con: duckdb.DuckDBPyConnection) -> None:
-    """Drop the temporary tables and views."""
-    for view in ("fhir_line", "fhir_text"):
-        con.execute(f"drop view if exists {view}")
-    for table in ("fhir_taken", "fhir_number", "fhir_screened", "fhir_fault", "fhir_file", "fhir_new"):
-        con.execute(f"drop table if exists {table}")
+    """Drop the temporary tables."""
+    for table in ("text", "line", "fault", "file", "page", "new", "latest", "known"):
+        con.execute(f"drop table if exists temp.fhir_{table}")
 
 
 def _batches(lines: Iterable[Line]) -> Iterator[pa.Table]:
@@ -122,6 +96,6 @@ def _table(lines: Sequence[Line]) -> pa.Table:
 
 def _text(line: bytes) -> str | None:
     try:
-        return line.removeprefix(BOM).decode("utf-8")
+        return line.removeprefix(BOM).decode("utf-8") + "\n"
     except UnicodeDecodeError:
         return None

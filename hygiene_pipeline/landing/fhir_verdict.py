@@ -10,7 +10,7 @@ The verdict:
 
 import json
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -26,6 +26,7 @@ from hygiene_pipeline.landing.ndjson_file import BOM, Line
 _UNKNOWN = "unknown_resource_type"
 # In an export it stands for what the server could not export.
 _OUTCOME = "OperationOutcome"
+_SAMPLE = 1 << 20
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,15 +52,24 @@ def create_tables(con: duckdb.DuckDBPyConnection) -> None:
     )
 
 
-def verdicts_of(con: duckdb.DuckDBPyConnection) -> Verdicts:
-    """What `fhir_line` says; a fault of none means that only the text tells (no object, no type)."""
+def sample(con: duckdb.DuckDBPyConnection, relation: str, share: float) -> set[int]:
+    """The lines of a relation that fall into the sample, which their content alone decides."""
+    found = con.execute(f"select line from {relation} where {_is_sampled(share)}").fetchall()
+    return {int(row[0]) for row in found}
+
+
+def verdicts_of(con: duckdb.DuckDBPyConnection, passed: Collection[int], share: float) -> Verdicts:
+    """What `fhir_line` says; a fault of none means that only the text tells (no object, no type).
+
+    Lines that `passed` without a closer look are in the sample, and so is this share of the others.
+    """
     faults: dict[int, Fault | None] = {}
     found = con.execute(
-        """select ordinal, fault, is_suspicious from fhir_line
-           where fault is not null or is_suspicious or is_sampled and resource_type is not null"""
+        f"""select ordinal, fault, is_suspicious from fhir_line
+            where fault is not null or is_suspicious or {_is_sampled(share)} and resource_type is not null"""
     ).fetchall()
     suspicious: set[int] = set()
-    sampled: set[int] = set()
+    sampled = set(passed)
     for ordinal, verdict, is_odd in found:
         if verdict is not None:
             field, _, reason = str(verdict).partition("|")
@@ -117,6 +127,10 @@ def _is_cut_off(text: str, error: json.JSONDecodeError) -> bool:
     """Whether the text is sound up to its end and only lacks the rest."""
     is_half_word = any(word.startswith(text[error.pos :]) for word in ("true", "false", "null", "-"))
     return text.startswith("{") and (error.msg.startswith("Unterminated") or is_half_word)
+
+
+def _is_sampled(share: float) -> str:
+    return f"hash(row_hash) % {_SAMPLE} < {int(share * _SAMPLE)}"
 
 
 def _is_kept(resource: str, field: str) -> bool:

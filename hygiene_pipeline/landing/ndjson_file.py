@@ -1,7 +1,7 @@
 """An NDJSON file as numbered lines: plain or gzip, byte-order mark, CRLF, blank lines, a cut-off end. Reads no JSON.
 
-An *ordinal* counts the lines that are not blank, from 0, as DuckDB's reader does; a *line* counts every line, from 1,
-as an editor does.
+The lines are handed out as Arrow batches over the very bytes that were read, so that counting and numbering them costs
+next to nothing. A line counts from 1 as an editor does, and blank ones count too, though they are not handed out.
 """
 
 import gzip
@@ -12,16 +12,22 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from io import BufferedReader
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 import numpy.typing as npt
+import pyarrow as pa
 
 BOM = b"\xef\xbb\xbf"
 _GZIP = b"\x1f\x8b"
-_BLOCK = 256 * 1024
+# DuckDB stores a batch at a time, and many small ones cost it more than few large ones.
+_BLOCK = 16 << 20
 _PEEK = 64 * 1024
-_MAYBE_BLANK = (b"\n\n", b"\n\r", b"\n ", b"\n\t", b"\n\x0b", b"\n\x0c")
+_PART = 256 * 1024
+_NEWLINE = 10
+_SPACES = np.frombuffer(b" \t\n\r\x0b\x0c", dtype=np.uint8)
 _TYPE = re.compile(rb'"resourceType"\s*:\s*"([A-Za-z]{1,64})"')
+SCHEMA = pa.schema([("line", pa.int64()), ("text", pa.string())])
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,29 +43,25 @@ class Line:
 @dataclass(frozen=True, kw_only=True)
 class _Block:
     offset: int
-    first_ordinal: int
+    size: int
     first_line: int
-    ordinals: int
+    lines: int
 
 
 class NdjsonFile:
-    """Counts, numbers and fetches the lines of one file, a block at a time."""
+    """Numbers and fetches the lines of one file, a block at a time."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, block_bytes: int = _BLOCK) -> None:
         self.path = path
         with path.open("rb") as file:
             start = file.read(3)
         self.is_gzip = start.startswith(_GZIP)
-        self._blank_lines: list[npt.NDArray[np.int64]] = []
-        self._blocks: list[_Block] = []
         self.is_cut_off = False
-        self.longest_block = 0
-
-    @property
-    def starts_with_bom(self) -> bool:
-        """Whether the text, once unpacked, starts with a byte-order mark."""
-        with self._open() as file:
-            return _read(file, 3)[0] == BOM
+        self.count = 0
+        """How many lines are not blank, once `batches` has gone through."""
+        self._block_bytes = block_bytes
+        self._blocks: list[_Block] = []
+        self._numbers: list[pa.Array] = []
 
     def likely_types(self) -> set[str]:
         """Resource types named at the beginning, and for a plain file also in the middle and at the end."""
@@ -72,89 +74,86 @@ class NdjsonFile:
                     parts.append(file.read(_PEEK))
         return {name.decode() for part in parts for name in _TYPE.findall(part)}
 
-    def count(self, *, may_be_blank: bool = True) -> int:
-        """How many lines are not blank; afterwards `line_numbers` and `lines` know their way.
-
-        Not to look for blank lines is several times faster, and right whenever the count is that of the rows read.
-        """
-        self._blocks, self._blank_lines, self.longest_block = [], [], 0
-        ordinal, line, offset = 0, 1, 0
+    def batches(self) -> Iterator[pa.RecordBatch]:
+        """Line numbers and texts, each text with the newline that ends it; a text that is not UTF-8 is null."""
+        self._blocks, self._numbers, self.count, self.is_cut_off = [], [], 0, False
+        offset, line = 0, 1
         for block in self._read_blocks():
-            lines = block.count(b"\n") + (not block.endswith(b"\n"))
-            blank = _blank_positions(block) if may_be_blank else []
-            if blank:
-                self._blank_lines.append(np.array(blank, dtype=np.int64) + line)
-            ordinals = lines - len(blank)
-            self._blocks.append(_Block(offset=offset, first_ordinal=ordinal, first_line=line, ordinals=ordinals))
-            ordinal, line, offset = ordinal + ordinals, line + lines, offset + len(block)
-            self.longest_block = max(self.longest_block, len(block))
-        return ordinal
+            content = np.frombuffer(block, dtype=np.uint8)
+            ends = _newlines(content)
+            self._blocks.append(_Block(offset=offset, size=block.size, first_line=line, lines=len(ends)))
+            starts = np.zeros(len(ends) + 1, dtype=np.int32)
+            np.add(ends, 1, out=starts[1:], casting="unsafe")
+            if offset == 0 and block[: len(BOM)].to_pybytes() == BOM:
+                starts[0] = len(BOM)
+            batch = _batch(block, content, starts, line)
+            self.count += batch.num_rows
+            self._numbers.append(batch.column("line"))
+            offset, line = offset + block.size, line + len(ends)
+            if batch.num_rows:
+                yield batch
 
-    def line_numbers(self) -> npt.NDArray[np.int64] | None:
-        """The line of each ordinal, or none if no line is blank: then the line is the ordinal plus one."""
-        if not self._blank_lines or not self._blocks:
-            return None
-        last = self._blocks[-1]
-        blank = np.concatenate(self._blank_lines)
-        every = np.arange(1, last.first_ordinal + last.ordinals + len(blank) + 1, dtype=np.int64)
-        return np.setdiff1d(every, blank, assume_unique=True)
+    def numbers(self) -> pa.Table:
+        """The numbers of the lines that are not blank, as far as `batches` has gone through."""
+        return pa.table({"line": pa.chunked_array(self._numbers, pa.int64())})
 
-    def lines(self, wanted: Sequence[int] | None = None) -> Iterator[Line]:
-        """The lines with these ordinals (ascending), or every line that is not blank."""
-        if wanted is None:
-            yield from self._every_line()
-            return
-        position = 0
-        for block, text in self._blocks_holding(wanted):
-            end = bisect_left(wanted, block.first_ordinal + block.ordinals, position)
-            yield from _some_lines(text, block, wanted[position:end])
-            position = end
+    def lines(self, wanted: Sequence[int]) -> Iterator[Line]:
+        """The lines with these numbers (ascending), of those that `batches` has gone through."""
+        for block, numbers, text in self._blocks_holding(wanted):
+            found = text.split(b"\n")
+            for line in numbers:
+                yield Line(ordinal=line, line=line, text=found[line - block.first_line].strip())
 
-    def _every_line(self) -> Iterator[Line]:
-        ordinal, line = 0, 1
-        for text in self._read_blocks():
-            block = _Block(offset=0, first_ordinal=ordinal, first_line=line, ordinals=0)
-            for offer in _lines_of(text, block):
-                yield offer
-                ordinal = offer.ordinal + 1
-            line += text.count(b"\n")
-
-    def _blocks_holding(self, wanted: Sequence[int]) -> Iterator[tuple[_Block, bytes]]:
-        ordinals = np.asarray(wanted, dtype=np.int64)
-        starts = np.array([block.first_ordinal for block in self._blocks], dtype=np.int64)
-        ends = starts + np.array([block.ordinals for block in self._blocks], dtype=np.int64)
-        holds = np.searchsorted(ordinals, starts) < np.searchsorted(ordinals, ends)
+    def _blocks_holding(self, wanted: Sequence[int]) -> Iterator[tuple[_Block, Sequence[int], bytes]]:
+        held = [
+            wanted[bisect_left(wanted, block.first_line) : bisect_left(wanted, block.first_line + block.lines)]
+            for block in self._blocks
+        ]
         if self.is_gzip:
-            pairs = zip(self._blocks, self._read_blocks(), strict=True)
-            yield from (pair for pair, held in zip(pairs, holds, strict=True) if held)
+            for block, numbers, content in zip(self._blocks, held, self._read_blocks(), strict=True):
+                if numbers:
+                    yield block, numbers, content.to_pybytes()
             return
-        size = self.path.stat().st_size
-        offsets = [*(block.offset for block in self._blocks), size]
         with self.path.open("rb") as file:
-            for index in np.flatnonzero(holds):
-                file.seek(offsets[index])
-                yield self._blocks[index], file.read(offsets[index + 1] - offsets[index])
+            for block, numbers in zip(self._blocks, held, strict=True):
+                if numbers:
+                    file.seek(block.offset)
+                    yield block, numbers, file.read(block.size)
 
     def _open(self) -> BufferedReader | gzip.GzipFile:
         return gzip.GzipFile(self.path, "rb") if self.is_gzip else self.path.open("rb")
 
-    def _read_blocks(self) -> Iterator[bytes]:
-        """The file in blocks that end where a line ends."""
-        rest: list[bytes] = []
-        self.is_cut_off = False
+    def _read_blocks(self) -> Iterator[pa.Buffer]:
+        """The file in blocks of whole lines; a last line that nothing ends is ended."""
+        rest = pa.py_buffer(b"")
+        is_over = False
         with self._open() as file:
-            while True:
-                chunk, self.is_cut_off = _read(file, _BLOCK)
-                cut = chunk.rfind(b"\n") + 1
-                if cut:
-                    yield b"".join([*rest, chunk[:cut]])
-                    rest = []
-                if chunk[cut:]:
-                    rest.append(chunk[cut:])
-                if not chunk or self.is_cut_off:
-                    break
-        if rest:
-            yield b"".join(rest)
+            while not is_over:
+                block = pa.allocate_buffer(rest.size + self._block_bytes + 1)
+                view = memoryview(block).cast("B")
+                view[: rest.size] = memoryview(rest).cast("B")
+                filled, is_over = self._fill(file, view, rest.size)
+                end = _after_last_newline(block, filled)
+                if is_over and end < filled:
+                    view[filled] = _NEWLINE
+                    end = filled = filled + 1
+                rest = block.slice(end, filled - end)
+                if end:
+                    yield block.slice(0, end)
+
+    def _fill(self, file: BufferedReader | gzip.GzipFile, view: memoryview, start: int) -> tuple[int, bool]:
+        """Read until the buffer is full but for one byte; where it is filled to, and whether the file ends there."""
+        filled, last = start, len(view) - 1
+        while filled < last:
+            try:
+                taken = file.readinto(view[filled:last]) if not self.is_gzip else file.readinto1(view[filled:last])
+            except (EOFError, zlib.error, gzip.BadGzipFile):
+                self.is_cut_off = True
+                return filled, True
+            if not taken:
+                return filled, True
+            filled += taken
+        return filled, False
 
 
 def _read(file: BufferedReader | gzip.GzipFile, size: int) -> tuple[bytes, bool]:
@@ -165,32 +164,41 @@ def _read(file: BufferedReader | gzip.GzipFile, size: int) -> tuple[bytes, bool]
         return b"", True
 
 
-def _blank_positions(block: bytes) -> list[int]:
-    if not block[:1].isspace() and not any(sign in block for sign in _MAYBE_BLANK):
-        return []
-    return [index for index, text in enumerate(_split(block)) if not text.strip()]
+def _after_last_newline(block: pa.Buffer, filled: int) -> int:
+    """A line may be longer than the block: then nothing of it ends here."""
+    content = np.frombuffer(block, dtype=np.uint8)[:filled]
+    for start in range(filled - _PEEK, -_PEEK, -_PEEK):
+        found = np.flatnonzero(content[max(0, start) : start + _PEEK] == _NEWLINE)
+        if len(found):
+            return max(0, start) + int(found[-1]) + 1
+    return 0
 
 
-def _split(block: bytes) -> list[bytes]:
-    lines = block.split(b"\n")
-    return lines[:-1] if block.endswith(b"\n") else lines
+def _newlines(content: npt.NDArray[np.uint8]) -> npt.NDArray[np.int64]:
+    """Where lines end; a part at a time, so that what is compared stays in the processor's cache."""
+    parts = [np.flatnonzero(content[at : at + _PART] == _NEWLINE) + at for at in range(0, len(content), _PART)]
+    return np.concatenate(parts)
 
 
-def _some_lines(text: bytes, block: _Block, wanted: Sequence[int]) -> Iterator[Line]:
-    """The lines of these ordinals, all in the block."""
-    lines = _split(text)
-    if len(lines) == block.ordinals:
-        places = [ordinal - block.first_ordinal for ordinal in wanted]
-    else:
-        full = [place for place, line in enumerate(lines) if line.strip()]
-        places = [full[ordinal - block.first_ordinal] for ordinal in wanted]
-    for ordinal, place in zip(wanted, places, strict=True):
-        yield Line(ordinal=ordinal, line=block.first_line + place, text=lines[place].strip())
+def _batch(
+    block: pa.Buffer, content: npt.NDArray[np.uint8], starts: npt.NDArray[np.int32], line: int
+) -> pa.RecordBatch:
+    count = len(starts) - 1
+    text = pa.StringArray.from_buffers(count, pa.py_buffer(starts), block)
+    numbers = np.arange(line, line + count, dtype=np.int64)
+    try:
+        text.validate(full=True)
+    except pa.ArrowInvalid:
+        text = pa.array([_utf8(each.as_buffer().to_pybytes()) for each in text.cast(pa.binary())], pa.string())
+    batch = pa.record_batch([pa.array(numbers), text], schema=SCHEMA)
+    is_blank = np.zeros(count, dtype=np.bool_)
+    for index in np.flatnonzero(np.isin(content[starts[:-1]], _SPACES)):
+        is_blank[index] = not bytes(content[starts[index] : starts[index + 1]]).strip()
+    return cast(pa.RecordBatch, batch.filter(pa.array(~is_blank))) if is_blank.any() else batch
 
 
-def _lines_of(text: bytes, block: _Block) -> Iterator[Line]:
-    ordinal = block.first_ordinal
-    for index, line in enumerate(_split(text)):
-        if line.strip():
-            yield Line(ordinal=ordinal, line=block.first_line + index, text=line.strip())
-            ordinal += 1
+def _utf8(text: bytes) -> str | None:
+    try:
+        return text.decode("utf-8")
+    except UnicodeDecodeError:
+        return None

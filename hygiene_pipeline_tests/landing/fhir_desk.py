@@ -57,14 +57,22 @@ class Desk:
 
     def events_of(self, contents: Sequence[bytes], *, at_once: bool) -> list[Loaded]:
         """Take several JSON files of events of one night, in one go or one after the other."""
+        takes = self._takes("ehr_events", "json", contents, at_once=at_once)
+        return [load_ehr_events(self.con, take, extracted_at=FIRST_NIGHT, timezone="UTC") for take in takes]
+
+    def fhir_of(self, contents: Sequence[bytes], *, at_once: bool) -> list[Loaded]:
+        """Take several bulk exports of one night, in one go or one after the other."""
+        takes = self._takes("ehr", "ndjson", contents, at_once=at_once)
+        return [load_fhir(self.con, take, extracted_at=FIRST_NIGHT) for take in takes]
+
+    def _takes(self, place: str, suffix: str, contents: Sequence[bytes], *, at_once: bool) -> list[list[LandingFile]]:
         files = []
         for number, content in enumerate(contents, start=1):
-            path = self.folder / f"{number}.json"
+            path = self.folder / f"{number}.{suffix}"
             path.write_bytes(content)
-            name = f"ehr_events/{path.name}"
-            files.append(LandingFile(file_id=f"{number}", place="ehr_events", name=name, path=path, take_seq=number))
-        takes = [files] if at_once else [[file] for file in files]
-        return [load_ehr_events(self.con, take, extracted_at=FIRST_NIGHT, timezone="UTC") for take in takes]
+            name = f"{place}/{path.name}"
+            files.append(LandingFile(file_id=f"{number}", place=place, name=name, path=path, take_seq=number))
+        return [files] if at_once else [[file] for file in files]
 
     def rows(self, query: str) -> list[tuple[Any, ...]]:
         """The result of a query."""

@@ -217,6 +217,52 @@ def test_repeated_ids_in_one_export_are_versions_in_the_order_of_their_update(de
     ]
 
 
+def test_a_known_line_beside_another_version_of_its_resource_is_put_in_order_with_it(desk: Desk) -> None:
+    known = patient("p1", active=True, meta={"lastUpdated": "2026-02-02T00:00:00Z"})
+    older = patient("p1", active=False, meta={"lastUpdated": "2026-02-01T00:00:00Z"})
+    newer = patient("p1", active=False, meta={"lastUpdated": "2026-02-03T00:00:00Z"})
+    desk.fhir(ndjson(SOUND, known))
+    assert desk.fhir(ndjson(SOUND, known, newer)).rows == 1
+    assert desk.fhir(ndjson(SOUND, newer)).rows == 0
+    assert desk.fhir(ndjson(newer, older)).rows == 2
+    assert desk.rows(
+        "select active, source_line from raw.fhir_patient where id = 'p1' and take_seq = 4 order by 2"
+    ) == [
+        (False, 1),
+        (False, 2),
+    ]
+
+
+def test_the_same_elements_spelt_otherwise_are_no_new_version(desk: Desk) -> None:
+    odd = patient("p2", name=[{"text": "\u0041", "given": []}], contained=[{"resourceType": "Patient", "id": "c"}])
+    assert desk.fhir(ndjson(SOUND, odd)).rows == 2
+    assert desk.fhir(ndjson({**dict(reversed(SOUND.items())), "note": "x"}, odd).replace(b": ", b":")).rows == 0
+
+
+def test_versions_of_a_first_export_of_several_files_are_the_ones_of_files_taken_one_by_one(tmp_path: Path) -> None:
+    older, newer = patient("p1", active=True), patient("p1", active=False, name=[{"given": ["Jane", "A"]}])
+    contents = [
+        ndjson(SOUND, older),
+        ndjson(newer, SOUND),
+        ndjson(newer),
+        ndjson({"resourceType": "Organization"}, older),
+    ]
+    found = []
+    for at_once in (True, False):
+        folder = tmp_path / str(at_once)
+        folder.mkdir()
+        desk = Desk(folder)
+        rows = sum(loaded.rows for loaded in desk.fhir_of(contents, at_once=at_once))
+        found.append(
+            (
+                rows,
+                desk.rows("select id, active, source_file, source_line, take_seq from raw.fhir_patient order by all"),
+            )
+        )
+    assert found[0] == found[1]
+    assert found[0][0] == 4
+
+
 def test_a_bad_line_does_not_take_a_good_line_of_the_same_id_with_it(desk: Desk) -> None:
     assert desk.fhir(ndjson(patient("p1", active="no"), patient("p1", active=False))) == Loaded(rows=1, quarantined=1)
     assert desk.rows("select active, source_line from raw.fhir_patient") == [(False, 2)]
