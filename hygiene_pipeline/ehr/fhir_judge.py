@@ -62,7 +62,7 @@ def judge(resource: Mapping[str, Any]) -> Fault | None:
         instance = model.model_validate(dict(resource))
     except ValidationError as error:
         return _fault_of(error)
-    except (ValueError, TypeError, AttributeError, RecursionError):
+    except (ValueError, TypeError, AttributeError, LookupError, RecursionError):
         return Fault(field="", reason="fails_fhir")
     return next(_too_lenient(instance, resource, ()), None)
 

@@ -43,9 +43,13 @@ class Line:
 @dataclass(frozen=True, kw_only=True)
 class _Block:
     offset: int
-    size: int
     first_line: int
-    lines: int
+    starts: npt.NDArray[np.int32]
+
+    def place_of(self, line: int) -> tuple[int, int]:
+        """Where a line starts and ends within the block."""
+        index = line - self.first_line
+        return int(self.starts[index]), int(self.starts[index + 1])
 
 
 class NdjsonFile:
@@ -81,11 +85,11 @@ class NdjsonFile:
         for block in self._read_blocks():
             content = np.frombuffer(block, dtype=np.uint8)
             ends = _newlines(content)
-            self._blocks.append(_Block(offset=offset, size=block.size, first_line=line, lines=len(ends)))
             starts = np.zeros(len(ends) + 1, dtype=np.int32)
             np.add(ends, 1, out=starts[1:], casting="unsafe")
             if offset == 0 and block[: len(BOM)].to_pybytes() == BOM:
                 starts[0] = len(BOM)
+            self._blocks.append(_Block(offset=offset, first_line=line, starts=starts))
             batch = _batch(block, content, starts, line)
             self.count += batch.num_rows
             self._numbers.append(batch.column("line"))
@@ -99,26 +103,25 @@ class NdjsonFile:
 
     def lines(self, wanted: Sequence[int]) -> Iterator[Line]:
         """The lines with these numbers (ascending), of those that `batches` has gone through."""
-        for block, numbers, text in self._blocks_holding(wanted):
-            found = text.split(b"\n")
-            for line in numbers:
-                yield Line(ordinal=line, line=line, text=found[line - block.first_line].strip())
-
-    def _blocks_holding(self, wanted: Sequence[int]) -> Iterator[tuple[_Block, Sequence[int], bytes]]:
         held = [
-            wanted[bisect_left(wanted, block.first_line) : bisect_left(wanted, block.first_line + block.lines)]
+            wanted[
+                bisect_left(wanted, block.first_line) : bisect_left(wanted, block.first_line + len(block.starts) - 1)
+            ]
             for block in self._blocks
         ]
+        blocks = zip(self._blocks, held, strict=True)
         if self.is_gzip:
-            for block, numbers, content in zip(self._blocks, held, self._read_blocks(), strict=True):
-                if numbers:
-                    yield block, numbers, content.to_pybytes()
+            for (block, numbers), content in zip(blocks, self._read_blocks(), strict=True):
+                for line in numbers:
+                    start, end = block.place_of(line)
+                    yield _line(line, content[start:end].to_pybytes())
             return
         with self.path.open("rb") as file:
-            for block, numbers in zip(self._blocks, held, strict=True):
-                if numbers:
-                    file.seek(block.offset)
-                    yield block, numbers, file.read(block.size)
+            for block, numbers in blocks:
+                for line in numbers:
+                    start, end = block.place_of(line)
+                    file.seek(block.offset + start)
+                    yield _line(line, file.read(end - start))
 
     def _open(self) -> BufferedReader | gzip.GzipFile:
         return gzip.GzipFile(self.path, "rb") if self.is_gzip else self.path.open("rb")
@@ -154,6 +157,10 @@ class NdjsonFile:
                 return filled, True
             filled += taken
         return filled, False
+
+
+def _line(number: int, text: bytes) -> Line:
+    return Line(ordinal=number, line=number, text=text.strip())
 
 
 def _read(file: BufferedReader | gzip.GzipFile, size: int) -> tuple[bytes, bool]:

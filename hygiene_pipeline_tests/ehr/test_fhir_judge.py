@@ -35,6 +35,7 @@ def test_a_sound_patient_has_no_fault(extra: dict[str, Any]) -> None:
         pytest.param(
             {"telecom": [{"value": 6172530000}]}, "telecom.value", "wrong_type", id="a phone that is a number"
         ),
+        pytest.param({"contained": [{"resourceType": "x"}]}, "", "fails_fhir", id="a contained resource of no type"),
         pytest.param({"telecom": [{"rank": "1"}]}, "telecom.rank", "wrong_type", id="a rank spelt as text"),
         pytest.param({"deceasedDateTime": 20260105}, "deceasedDateTime", "wrong_type", id="a time that is a number"),
         pytest.param({"id": "x" * 65}, "id", "invalid_id", id="an id of 65 characters"),
