@@ -28,7 +28,6 @@ from hygiene_pipeline.landing.fhir_screen import (
 from hygiene_pipeline.landing.ndjson_file import SCHEMA
 from hygiene_pipeline.sql_spelling import literal
 
-STREAM_SCHEMA = SCHEMA.append(pa.field("has_narrative", pa.bool_()))
 _BOOLEAN = "tf"
 # What FHIR also has under the name of an element, in a contact, a coding, a contained resource or a timing.
 _ELSEWHERE: dict[str, str] = {
@@ -41,7 +40,14 @@ _ELSEWHERE: dict[str, str] = {
 }
 # Names of a nested value that a resource has once for something else, at its top: a narrative, its own identifiers.
 _ONCE = {"text": "{", "identifier": "["}
-_PROBES: dict[str, Shape] = {"text": {"status": TEXT}, "identifier": [{"use": TEXT}]}
+_PROBES: dict[str, Shape] = {"identifier": [{"use": TEXT}]}
+# A narrative at the top of a resource, where FHIR puts it: after its id and meta, and no braces open but the first.
+_STRING = r'"(?:[^"\\]|\\.)*"'
+_FLAT = rf'[^{{}}"]|{_STRING}'
+_NARRATIVE = (
+    rf"^\s*\{{(?:\s*{_STRING}\s*:\s*(?:{_STRING}|\{{(?:{_FLAT}|\{{(?:{_FLAT})*\}})*\}})\s*,)*"
+    r'\s*"text"\s*:\s*\{'
+)
 # A name may be spelt with escapes.
 _ESCAPED_LETTER = r"\\u00[4-7]"
 # To the screen these are wrong even if they are null.
@@ -61,14 +67,11 @@ def only_plain(resource: str, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.
         text = batch.column("text")
         has_escape = _matches(text, _ESCAPED_LETTER)
         is_odd = _matches(text, strict) | has_escape
-        has_narrative = np.zeros(len(text), dtype=np.bool_)
         if is_odd.any():
-            is_odder = is_odd.copy()
-            is_odder[is_odd] = _matches(text if is_odd.all() else text.filter(pa.array(is_odd)), lenient)
-            is_odder |= has_escape
-            has_narrative = is_odd & ~is_odder
-            text = _without(text, is_odder) if is_odder.any() else text
-        yield pa.record_batch([batch.column("line"), text, pa.array(has_narrative)], schema=STREAM_SCHEMA)
+            rest = text if is_odd.all() else text.filter(pa.array(is_odd))
+            is_odd[is_odd] = ~_matches(rest, _NARRATIVE) | _matches(rest, lenient)
+            text = _without(text, is_odd | has_escape)
+        yield pa.record_batch([batch.column("line"), text], schema=SCHEMA)
 
 
 def _matches(text: pa.StringArray, pattern: str) -> npt.NDArray[np.bool_]:
@@ -126,7 +129,6 @@ def is_plain(resource: str, today: date) -> str:
     tests = [
         f"x.\"resourceType\" = '{resource}'",
         f"coalesce(length(x.id) <= 64 and regexp_full_match(x.id, '{ID}'), false)",
-        "(not has_narrative or coalesce(x.text.status is not null, false))",
         *(test for element in elements(resource) for test in _tests(element, resource)),
     ]
     if resource == "Patient":

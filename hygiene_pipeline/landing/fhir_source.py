@@ -27,11 +27,9 @@ def parsed(columns: Mapping[str, Shape]) -> str:
 
 
 @contextmanager
-def streaming(
-    con: duckdb.DuckDBPyConnection, batches: Iterator[pa.RecordBatch], schema: pa.Schema = SCHEMA
-) -> Iterator[None]:
+def streaming(con: duckdb.DuckDBPyConnection, batches: Iterator[pa.RecordBatch]) -> Iterator[None]:
     """Have these batches pass by as `fhir_stream`, which one statement may read once."""
-    con.register("fhir_stream", pa.RecordBatchReader.from_batches(schema, batches))
+    con.register("fhir_stream", pa.RecordBatchReader.from_batches(SCHEMA, batches))
     try:
         yield
     finally:

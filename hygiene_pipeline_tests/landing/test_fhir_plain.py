@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hygiene_pipeline.landing.fhir_lines import screen
-from hygiene_pipeline.landing.fhir_plain import STREAM_SCHEMA, is_plain, only_plain, read_as
+from hygiene_pipeline.landing.fhir_plain import is_plain, only_plain, read_as
 from hygiene_pipeline.landing.fhir_schemas import RESOURCES, TEXT, Element, Shape, elements
 from hygiene_pipeline.landing.fhir_screen import OPENING, leaf_openings
 from hygiene_pipeline.landing.fhir_source import keep_lines, optimized_without, parsed, streaming
@@ -110,7 +110,7 @@ def plain_lines(con: duckdb.DuckDBPyConnection, resource: str, lines: list[bytes
     """Which lines pass the cheap test."""
     texts = [line.decode() + "\n" for line in lines]
     batch = pa.record_batch([pa.array(range(len(lines)), pa.int64()), pa.array(texts, pa.string())], schema=SCHEMA)
-    with streaming(con, only_plain(resource, [batch]), STREAM_SCHEMA), optimized_without(con, "filter_pushdown"):
+    with streaming(con, only_plain(resource, [batch])), optimized_without(con, "filter_pushdown"):
         found = con.execute(
             f"""select line from (select *, {parsed(read_as(resource))} as x from fhir_stream)
                 where {is_plain(resource, TODAY)}"""
@@ -133,7 +133,8 @@ def sound_lines(con: duckdb.DuckDBPyConnection, resource: str, lines: list[bytes
 def test_sound_resources_pass(con: duckdb.DuckDBPyConnection, resource: str) -> None:
     # The identifiers of a contained resource call for a closer look.
     every = {name: value for name, value in sound(resource).items() if name != "contained"}
-    narrated = {**every, "text": NARRATIVE}
+    tagged = {**every["meta"], "profile": ["x"], "tag": [{"code": "a}"}]}
+    narrated = {"resourceType": resource, "id": "x", "meta": tagged, "language": "en", "text": NARRATIVE, **every}
     bare = {"resourceType": resource, "id": "x"}
     lines = [json.dumps(each, separators=(",", ":")).encode() for each in (every, narrated, bare)]
     assert plain_lines(con, resource, [*lines, json.dumps(narrated).encode()]) == {0, 1, 2, 3}
