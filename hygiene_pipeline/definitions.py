@@ -4,9 +4,12 @@ from pathlib import Path
 
 import dagster as dg
 
+from hygiene_pipeline import collector
+
 
 @dg.definitions
 def defs() -> dg.Definitions:
     """All assets, checks, jobs, schedules and sensors."""
-    loaded = dg.load_from_defs_folder(path_within_project=Path(__file__).parent)
+    with collector.paused():
+        loaded = dg.load_from_defs_folder(path_within_project=Path(__file__).parent)
     return dg.Definitions.merge(loaded, dg.Definitions(executor=dg.in_process_executor))

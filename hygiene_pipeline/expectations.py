@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Final
 
 import duckdb
 
+from hygiene_pipeline import collector
 from hygiene_pipeline.model_contracts import EXPECTATION
 from hygiene_pipeline.model_history import Types
 from hygiene_pipeline.model_tests import KEPT_KEYS, TestCrashedError, Tested, TestResult, key_of
@@ -85,8 +86,9 @@ def _needed(tests: Iterable[ModelTest], types: Types) -> list[str]:
 
 def _validated(model: Model, tests: Sequence[ModelTest], frame: "pd.DataFrame", types: Types) -> Tested:
     _defer("scipy", "stats")
-    import great_expectations as gx
-    from great_expectations.validator.v1_validator import Validator
+    with collector.paused():
+        import great_expectations as gx
+        from great_expectations.validator.v1_validator import Validator
 
     # As `Batch.validate` does, which makes the batch a second time: for each it hashes every value of the frame.
     validator = Validator(_batch_definition(), _RESULT_FORMAT, {"dataframe": frame})
