@@ -45,8 +45,13 @@ def heed_practice(con: duckdb.DuckDBPyConnection, practice: Practice) -> None:
 
 
 def keep_marks(con: duckdb.DuckDBPyConnection, code_versions: Mapping[str, str], *, is_slice: bool = False) -> None:
-    """Say that these models are built for the clock's as_of with all that was taken so far."""
+    """Say that these models are built for the clock's as_of with all that was taken so far.
+
+    A replay leaves no marks: its tables show less than was taken, and no run may go on from them.
+    """
     forget_marks(con, code_versions)
+    if _is_replayed(con):
+        return
     con.execute(
         "insert into quality.built_model select unnest(?::varchar[]), (select as_of from policy.clock), ?,"
         " unnest(?::varchar[]), ?",
@@ -77,6 +82,14 @@ def renewed_now(con: duckdb.DuckDBPyConnection, models: Collection[str]) -> set[
     [(as_of,)] = con.execute("select epoch_us(as_of) from policy.clock").fetchall()
     marks = marks_of(con, models)
     return {model for model, mark in marks.items() if mark.is_slice and mark.as_of == instant(as_of)}
+
+
+def _is_replayed(con: duckdb.DuckDBPyConnection) -> bool:
+    try:
+        found = con.execute("select 1 from history.night where as_of > (select as_of from policy.clock) limit 1")
+    except duckdb.CatalogException:
+        return False
+    return found.fetchone() is not None
 
 
 def _latest_take(con: duckdb.DuckDBPyConnection) -> int:

@@ -11,7 +11,7 @@ from itertools import chain
 import dagster as dg
 
 from hygiene_pipeline import night as nights
-from hygiene_pipeline.build_marks import renewed_now
+from hygiene_pipeline.build_marks import marks_of, renewed_now
 from hygiene_pipeline.defs.eligibility import hand_over_inquiries
 from hygiene_pipeline.defs.partitions import WAREHOUSE_POOL, practices
 from hygiene_pipeline.defs.phone import normalise_texts
@@ -93,7 +93,11 @@ def correct_the_crm(context: dg.OpExecutionContext, deployment: Deployment) -> N
 def _build_the_rest(context: dg.OpExecutionContext, deployment: Deployment, night: Night, run: EventRun) -> None:
     """Build the models of the run that have not been renewed row by row, each after those it reads."""
     con, models = night.warehouse.con, nights.models()
-    names = run.models(models, of_a_past_time=is_replay(night.warehouse, night.clock.as_of))
+    names, every = run.models(models), run.models(models, of_every_source=True)
+    # In a replay what other sources hold is of a later time, after one it is of an earlier.
+    others = set(every) - set(names)
+    if is_replay(night.warehouse, night.clock.as_of) or others - marks_of(con, others).keys():
+        names = every
     renewed = renewed_now(con, names)
     for name in names:
         if name in renewed:

@@ -33,14 +33,14 @@ class EventRun:
         """Every raw table that may have got rows."""
         return (self.takes, CONTACTS, *self.also_fed)
 
-    def models(self, models: Mapping[str, Model], *, of_a_past_time: bool = False) -> list[str]:
+    def models(self, models: Mapping[str, Model], *, of_every_source: bool = False) -> list[str]:
         """The models to be built, each after those it reads: those that follow from what arrived and lead to a use.
 
-        A new spelling of a phone number concerns the table that holds it, and that one got rows itself. Of a past time
-        the tables of other sources must be shown too: what they hold is of a later one.
+        A new spelling of a phone number concerns the table that holds it, and that one got rows itself. Where the
+        tables of other sources may be of another time, `of_every_source` takes them in.
         """
         ordered = topological(models)
-        changed = set(self.fed) | (models.keys() if of_a_past_time else set())
+        changed = set(self.fed) | (models.keys() if of_every_source else set())
         for name in ordered:
             if not changed.isdisjoint(models[name].dependencies):
                 changed.add(name)

@@ -2,22 +2,11 @@
 
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, Field, PositiveFloat, PositiveInt
+from pydantic import Field, PositiveFloat, PositiveInt
 
-from hygiene_pipeline.clear_text import sends_in_clear
-from hygiene_pipeline.settings.part import Part
+from hygiene_pipeline.settings.part import Part, PrivateUrl
 
 LookupPackage = Literal["line_type_intelligence", "line_status", "reassigned_number"]
-
-
-def _is_private(url: str) -> str:
-    """Numbers and keys travel encrypted; only to this machine itself they need not."""
-    if sends_in_clear(url):
-        raise ValueError("would send patients' numbers in clear; allowed: an https address")
-    return url.rstrip("/")
-
-
-_Address = Annotated[str, AfterValidator(_is_private)]
 
 
 class LookupFiles(Part):
@@ -65,7 +54,7 @@ class TwilioLookup(LookupVendor):
     packages: list[LookupPackage] = Field(default=["line_type_intelligence", "line_status"], min_length=1)
     region: Annotated[str, Field(pattern=r"^[a-z]{2}[0-9]$")] | None = None
     edge: Annotated[str, Field(pattern=r"^[a-z-]+$")] | None = None
-    base_url: _Address = "https://lookups.twilio.com"
+    base_url: PrivateUrl = "https://lookups.twilio.com"
 
     @property
     def agreement_with(self) -> str:
@@ -82,7 +71,7 @@ class Numverify(LookupVendor):
     """Numverify by apilayer. The API key is the key `numverify`; `key_in` says how this address takes it."""
 
     kind: Literal["numverify"]
-    base_url: _Address = "https://api.apilayer.com/number_verification"
+    base_url: PrivateUrl = "https://api.apilayer.com/number_verification"
     key_in: Literal["header", "query"] = "header"
 
     @property

@@ -171,6 +171,16 @@ def test_a_replay_of_its_time_shows_what_it_showed_and_writes_nothing(
     assert bed.crm_log() == written
 
 
+def test_the_run_after_a_replay_shows_every_source_as_of_now(bed: TinyPractice, runs: dict[str, Run]) -> None:
+    assert bed.run(ARRIVALS["ehr_event"][0], job="ehr_event").success
+    assert bed.tables("staging")["staging.reply"] != runs["reply_event"].left["staging.reply"], "not there yet"
+    outcome = bed.run("2026-03-02T18:00:00+00:00", job="ehr_event")
+    assert outcome.success, outcome.problems
+    own = ("staging.reply", "staging.pm_eligibility", "staging.ehr_care_event")
+    now = bed.tables("staging")
+    assert {name: now[name] for name in own} == {name: runs["reply_event"].left[name] for name in own}
+
+
 def long_ago(path: Path, *, hours: int) -> None:
     """Make a file look as if nobody had touched it for so long."""
     os.utime(path, (path.stat().st_mtime - 3600 * hours,) * 2)
