@@ -42,10 +42,9 @@ def publish(
     encryption = f", ENCRYPTION_KEY {literal(key)}, ENCRYPTION_CIPHER 'GCM'" if role.is_encrypted else ""
     con.execute(f"attach {literal(str(draft))} as published (ROW_GROUP_SIZE {ROW_GROUP_ROWS}{encryption})")
     is_sound = False
-    hashed: list[str] = []
     try:
         wanted = {name: _wanted(con, name, table) for name, table in role.tables.items()}
-        hashed = _lay_hashed_ids(con, wanted, key)
+        _lay_hashed_ids(con, wanted, key)
         rows = {
             name: _copy(con, name, wanted[name], role.tables[name].where, roles, grains.get(name, ()))
             for name in wanted
@@ -54,8 +53,8 @@ def publish(
         check(con, role)
         is_sound = True
     finally:
-        for column in hashed:
-            con.execute(f"drop table hashed_{column}")
+        for column in _hashed_columns(role):
+            con.execute(f"drop table if exists temp.hashed_{column}")
         con.execute("detach published")
         if not is_sound:
             # What the check refused may be the very thing that must not lie about in clear.
@@ -77,8 +76,8 @@ def _wanted(con: duckdb.DuckDBPyConnection, name: str, table: PublishedTable) ->
     return wanted
 
 
-def _lay_hashed_ids(con: duckdb.DuckDBPyConnection, wanted: Mapping[str, Mapping[str, str]], key: str) -> list[str]:
-    """Put the ids that this role gets hashed into a temporary table a column (`hashed_patient_id`); returns these.
+def _lay_hashed_ids(con: duckdb.DuckDBPyConnection, wanted: Mapping[str, Mapping[str, str]], key: str) -> None:
+    """Put the ids that this role gets hashed into a temporary table a column (`hashed_patient_id`).
 
     So each is hashed once however often it occurs, and a join looks among ids of its own kind only.
     """
@@ -95,7 +94,11 @@ def _lay_hashed_ids(con: duckdb.DuckDBPyConnection, wanted: Mapping[str, Mapping
                 from ({" union ".join(selects)}) where id is not null""",
             _hash_parameters(key),
         )
-    return list(sources)
+
+
+def _hashed_columns(role: Role) -> set[str]:
+    columns = [table.columns for table in role.tables.values() if table.columns != "all"]
+    return {column for treatments in columns for column, how in treatments.items() if how == "hash"}
 
 
 def _copy(
