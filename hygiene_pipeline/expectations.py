@@ -1,67 +1,106 @@
-"""Great Expectations, for the `expect_*` tests of a model: any expectation by its snake-case name.
+"""Great Expectations, for the `expect_*` tests of a model.
 
-They run on a pandas frame cut to the columns they need, because that library's own DuckDB path does not work. It is
-imported on first use, which takes seconds. Whatever it says about values stays inside this module: results are counts.
+They run on a pandas frame cut to the columns they need, because that library's own DuckDB path does not work; in a
+process of its own, or in this one if it has imported the library anyway.
 """
 
-import importlib.util
-import re
-import sys
 import warnings
-from collections.abc import Iterable, Mapping, Sequence
-from datetime import UTC, date, datetime, time
-from functools import lru_cache
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
 import duckdb
 
-from hygiene_pipeline import collector
+from hygiene_pipeline import expectation_suite
+from hygiene_pipeline.expectation_aide import Aide, AideLostError, Work, aide
+from hygiene_pipeline.expectation_suite import KEY, all_unknown
 from hygiene_pipeline.model_contracts import EXPECTATION
 from hygiene_pipeline.model_history import Types
-from hygiene_pipeline.model_tests import KEPT_KEYS, TestCrashedError, Tested, TestResult, key_of
+from hygiene_pipeline.model_tests import TestCrashedError, Tested, key_of
 from hygiene_pipeline.sql_models import Model, ModelTest
 from hygiene_pipeline.sql_spelling import quoted
 
 if TYPE_CHECKING:
     import pandas as pd
-    from great_expectations.core.batch_definition import BatchDefinition
-    from great_expectations.core.expectation_validation_result import ExpectationValidationResult
-    from great_expectations.expectations.expectation import Expectation
 
-_KEY: Final = "row key"
 _COLUMN_ARGUMENTS: Final = ("column_A", "column_B", "column_list", "column_set")
-_RESULT_FORMAT: Final = {
-    "result_format": "COMPLETE",
-    "unexpected_index_column_names": [_KEY],
-    # Without this the lists of failing rows carry the failing values beside the keys.
-    "exclude_unexpected_values": True,
-    "return_unexpected_index_query": False,
-}
-_RAISED = re.compile(r"^(?:\w+\.)*(\w+(?:Error|Exception))\b", re.MULTILINE)
+
+
+def make_ready() -> None:
+    """Have the library imported by the time that somebody asks for the first result; waits for nothing."""
+    if not expectation_suite.is_loaded():
+        aide()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Asked:
+    """The expectations of a model whose rows are read and which are being looked at, somewhere else if by an `aide`."""
+
+    model: str
+    work: tuple[Work, ...]
+    singly: bool
+    aide: Aide | None = None
+    number: int = 0
+
+    def answer(self) -> Tested:
+        """What they found; waits for it."""
+        if self.aide is None:
+            return sum((part.done() for part in self.work), start=Tested(results=(), keys={}))
+        try:
+            return self.aide.answer(self.number)
+        except AideLostError as error:
+            return self._unknown(str(error))
+
+    def _unknown(self, error: str) -> Tested:
+        if not self.singly:
+            raise TestCrashedError(f"{self.model}: {error}") from None
+        tests = [test for part in self.work for test in part.tests]
+        return all_unknown(self.model, tests, error)
+
+
+def ask_expectations(
+    con: duckdb.DuckDBPyConnection, model: Model, relation: str, types: Types, *, singly: bool = False
+) -> Asked:
+    """Have the `expect_*` tests of `model` run on `relation`, whose columns and types are given, as it is now.
+
+    If the rows of some test cannot be read, or none can be run, that is their result when `singly`, else a
+    TestCrashedError.
+    """
+    tests = [test for test in model.every_test if test.type.startswith(EXPECTATION)]
+    work = []
+    for where in dict.fromkeys(test.where for test in tests):
+        group = [test for test in tests if test.where == where]
+        columns = ", ".join(["", *map(quoted, _needed(group, types))])
+        sql = f'select {key_of(model)} as "{KEY}"{columns} from {relation} where {where or "true"}'
+        part = Work(model=model.name, tests=group, types=dict(types))
+        try:
+            work.append(replace(part, frame=_frame(con, sql)))
+        except duckdb.Error as error:
+            if not singly:
+                raise TestCrashedError(f"{model.name}: rows could not be read ({type(error).__name__})") from None
+            work.append(replace(part, unreadable=f"its rows could not be read ({type(error).__name__})"))
+    return _asked(Asked(model=model.name, work=tuple(work), singly=singly))
 
 
 def run_expectations(
     con: duckdb.DuckDBPyConnection, model: Model, relation: str, types: Types, *, singly: bool = False
 ) -> Tested:
-    """Run the `expect_*` tests of `model` on `relation`, whose columns and types are given.
+    """As `ask_expectations`, and wait for what they find."""
+    return ask_expectations(con, model, relation, types, singly=singly).answer()
 
-    If the rows of some test cannot be read, that is its result when `singly`, else a TestCrashedError.
-    """
-    tests = [test for test in model.every_test if test.type.startswith(EXPECTATION)]
-    tested = Tested(results=(), keys={})
-    for where in dict.fromkeys(test.where for test in tests):
-        group = [test for test in tests if test.where == where]
-        columns = ", ".join(["", *map(quoted, _needed(group, types))])
-        sql = f'select {key_of(model)} as "{_KEY}"{columns} from {relation} where {where or "true"}'
-        try:
-            frame = _frame(con, sql)
-        except duckdb.Error as error:
-            if not singly:
-                raise TestCrashedError(f"{model.name}: rows could not be read ({type(error).__name__})") from None
-            tested += _all_unknown(model, group, f"its rows could not be read ({type(error).__name__})")
-        else:
-            tested += _validated(model, group, frame, types)
-    return tested
+
+def _asked(asked: Asked) -> Asked:
+    if not asked.work or expectation_suite.is_loaded():
+        return asked
+    helper = aide()
+    try:
+        number = helper.ask(asked.work)
+    except AideLostError:
+        # Its answer will say so.
+        number = 0
+    # The rows are the aide's now.
+    work = tuple(replace(part, frame=None) for part in asked.work)
+    return replace(asked, work=work, aide=helper, number=number)
 
 
 def _frame(con: duckdb.DuckDBPyConnection, sql: str) -> "pd.DataFrame":
@@ -82,150 +121,3 @@ def _needed(tests: Iterable[ModelTest], types: Types) -> list[str]:
             given = test.arguments.get(argument, [])
             named.update([given] if isinstance(given, str) else given)
     return [column for column in types if column in named]
-
-
-def _validated(model: Model, tests: Sequence[ModelTest], frame: "pd.DataFrame", types: Types) -> Tested:
-    _defer("scipy", "stats")
-    with collector.paused():
-        import great_expectations as gx
-        from great_expectations.validator.v1_validator import Validator
-
-    # As `Batch.validate` does, which makes the batch a second time: for each it hashes every value of the frame.
-    validator = Validator(_batch_definition(), _RESULT_FORMAT, {"dataframe": frame})
-    suite = gx.ExpectationSuite(name=model.name)
-    unusable: dict[str, str] = {}
-    for test in tests:
-        try:
-            suite.add_expectation(_expectation(test, types))
-        except LookupError as error:
-            unusable[test.name] = str(error.args[0])
-        except (TypeError, ValueError):
-            unusable[test.name] = "its arguments are not what the expectation takes"
-    with warnings.catch_warnings():
-        # The library compares times of a zone in a way that pandas will change.
-        warnings.simplefilter("ignore", DeprecationWarning)
-        outcome = validator.validate_expectation_suite(suite)
-    # They come in no fixed order.
-    found = {result.expectation_config.meta["test"]: result for result in outcome.results}
-    tested = Tested(results=(), keys={})
-    for test in tests:
-        if test.name in found:
-            tested += _read(model, test, found[test.name], len(frame))
-        else:
-            tested += _all_unknown(model, [test], unusable.get(test.name, "is the same as another test"))
-    return tested
-
-
-def _defer(package: str, name: str) -> None:
-    """Let a module be read when something in it is first used; what imports it from its package sees no difference.
-
-    Great Expectations imports scipy.stats for a few expectations about distributions: a third of what it takes to load.
-    """
-    # In this order: to ask for the spec of a module that is deferred already is a use of it.
-    full = f"{package}.{name}"
-    if full in sys.modules or not (spec := importlib.util.find_spec(full)) or not spec.loader:
-        return
-    spec.loader = importlib.util.LazyLoader(spec.loader)
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[full] = module
-    spec.loader.exec_module(module)
-    setattr(sys.modules[package], name, module)
-
-
-def _expectation(test: ModelTest, types: Types) -> "Expectation":
-    """The expectation with its arguments; LookupError if there is none of that name, or not its column."""
-    import great_expectations.expectations as library
-
-    spelt = {name.lower(): name for name in dir(library) if name.startswith("Expect")}
-    name = spelt.get(test.type.replace("_", ""))
-    if name is None:
-        raise LookupError("no such expectation")
-    arguments = {**test.arguments}
-    if test.column:
-        if test.column not in types:
-            raise LookupError(f"no column {test.column}")
-        arguments["column"] = test.column
-        arguments = {name: _comparable(value, types[test.column]) for name, value in arguments.items()}
-    severity = "critical" if test.blocking else "warning"
-    return getattr(library, name)(**arguments, severity=severity, meta={"test": test.name})
-
-
-def _comparable(value: object, kind: str) -> object:
-    """A day or time of the models file as the frame's column holds it; anything else as it is."""
-    if not kind.startswith(("DATE", "TIMESTAMP")) or not isinstance(value, str | date):
-        return value
-    try:
-        moment = datetime.fromisoformat(value) if isinstance(value, str) else value
-    except ValueError:
-        return value
-    if not isinstance(moment, datetime):
-        moment = datetime.combine(moment, time())
-    zoned = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
-    return zoned.astimezone(UTC) if kind == "TIMESTAMP WITH TIME ZONE" else moment.replace(tzinfo=None)
-
-
-def _read(model: Model, test: ModelTest, result: "ExpectationValidationResult", rows: int) -> Tested:
-    """One result: a crash is an error, not a failure; `mostly` may pass with failing rows."""
-    if crash := _crash(result.exception_info):
-        return _all_unknown(model, [test], crash)
-    found: Mapping[str, object] = result.result
-    passed = bool(result.success)
-    read = TestResult(
-        test=test.name,
-        model=model.name,
-        severity=test.severity,
-        passed=passed,
-        checked=_count(found.get("element_count"), rows),
-        failing=_count(found.get("unexpected_count"), 0),
-    )
-    keys = sorted(_keys(found.get("unexpected_index_list")))[:KEPT_KEYS]
-    return Tested(results=(read,), keys={test.name: tuple(keys)} if keys and not passed else {})
-
-
-def _crash(info: Mapping[str, object]) -> str | None:
-    """`crashed (TypeError)` if the expectation did: its information is then keyed by metric. Never its message."""
-    nested: list[Mapping[str, object]] = [part for part in info.values() if isinstance(part, dict)]
-    for part in nested or [info]:
-        if part.get("raised_exception"):
-            raised = _RAISED.findall(str(part.get("exception_traceback")))
-            # The first is the cause; the library wraps it in errors of its own.
-            return f"crashed ({raised[0]})" if raised else "crashed"
-    return None
-
-
-def _keys(index: object) -> set[str]:
-    """The keys of an index list, whose parts are one row (`{key: 'a'}`) or a column of rows (`{key: ['a', 'b']}`)."""
-    keys: set[str] = set()
-    for part in index if isinstance(index, list) else []:
-        found = part.get(_KEY, []) if isinstance(part, dict) else []
-        keys.update([found] if isinstance(found, str) else map(str, found))
-    return keys
-
-
-def _count(value: object, otherwise: int) -> int:
-    return value if isinstance(value, int) else otherwise
-
-
-def _all_unknown(model: Model, tests: Iterable[ModelTest], error: str) -> Tested:
-    results = (
-        TestResult(
-            test=test.name, model=model.name, severity=test.severity, passed=False, checked=0, failing=0, error=error
-        )
-        for test in tests
-    )
-    return Tested(results=tuple(results), keys={})
-
-
-@lru_cache(maxsize=1)
-def _batch_definition() -> "BatchDefinition":
-    """One context in memory a process, silent, with a place to hand frames in."""
-    import great_expectations as gx
-    from great_expectations.data_context.types.base import ProgressBarsConfig
-
-    context = gx.get_context(mode="ephemeral")
-    context.variables.progress_bars = ProgressBarsConfig(globally=False)
-    return (
-        context.data_sources.add_pandas("models")
-        .add_dataframe_asset("model")
-        .add_batch_definition_whole_dataframe("all")
-    )

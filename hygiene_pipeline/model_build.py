@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import duckdb
 
 from hygiene_pipeline import build_marks, model_quality
-from hygiene_pipeline.expectations import run_expectations
+from hygiene_pipeline.expectations import ask_expectations, run_expectations
 from hygiene_pipeline.model_contracts import EXPECTATION, ContractError
 from hygiene_pipeline.model_history import Types, described, ensure_histories, keep_history
 from hygiene_pipeline.model_renewal import renew
@@ -83,8 +83,7 @@ def build_model(
     """Build, test and publish one model for the as_of of policy.clock.
 
     Must be called outside a transaction, with the tables of `model_quality` made: results and the keys of failing rows
-    are kept there either way. `expectations=False` leaves Great Expectations out (its import alone takes seconds),
-    blocking ones too.
+    are kept there either way. `expectations=False` leaves Great Expectations out, blocking ones too.
     """
     if model.history and not described(con, model.history_table):
         ensure_histories(con, {model.name: model})
@@ -103,9 +102,10 @@ def _built_in_place(task: _Task) -> Built:
     con, model = task.con, task.model
     table = task.aside if model.materialized == "incremental" else model.name
     rows, types = _build(con, model, table)
+    asked = ask_expectations(con, model, table, types) if task.expectations else None
     tested = run_together(con, model, table, types)
-    if task.expectations:
-        tested += run_expectations(con, model, table, types)
+    if asked:
+        tested += asked.answer()
     if any(result.blocks for result in tested.results):
         raise _KeptBackError
     _publish(task, table, types)

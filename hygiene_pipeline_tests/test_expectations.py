@@ -201,11 +201,11 @@ def test_rows_that_cannot_be_read_are_an_error_of_their_test_alone(tmp_path: Pat
 def test_scipy_stats_is_not_read_for_an_expectation_that_has_no_use_for_it(tmp_path: Path) -> None:
     program = """
 import sys
-import subprocess
-import sys
 from pathlib import Path
+from hygiene_pipeline import expectation_suite
 from hygiene_pipeline_tests.test_expectations import PHONE, found_by, person
 
+expectation_suite.load()
 for _ in range(2):
     assert found_by(person(Path(sys.argv[1]), PHONE)).results[0].passed
 assert "scipy.stats._stats_py" not in sys.modules

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import dagster as dg
 
+from hygiene_pipeline import expectations
 from hygiene_pipeline.failures import NightStoppedError, PracticeFileError
 from hygiene_pipeline.folders import Folders
 from hygiene_pipeline.night import open_night
@@ -71,6 +72,8 @@ def run_job(
     if practice not in practice_ids(Folders().practices):
         known = ", ".join(practice_ids(Folders().practices)) or "none yet"
         raise PracticeFileError(f"practice: there is no file {practice}.yaml; practices here: {known}")
+    if is_thorough:
+        expectations.make_ready()
     deployment = {
         "as_of": as_of.isoformat() if as_of else "",
         "border_checks": is_thorough,

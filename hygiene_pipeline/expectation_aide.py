@@ -1,0 +1,156 @@
+"""A process beside this one in which Great Expectations runs, so that a night need not wait while it is imported.
+
+It is started early and imports the library on another core. It lives as long as the process that started it, gets
+frames over a pipe of its own, writes nothing anywhere, and gives back counts and keys.
+"""
+
+import atexit
+import os
+import subprocess
+import sys
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from multiprocessing import Pipe
+from multiprocessing.connection import Connection
+from typing import TYPE_CHECKING
+
+from hygiene_pipeline import expectation_suite
+from hygiene_pipeline.model_history import Types
+from hygiene_pipeline.model_tests import Tested
+from hygiene_pipeline.sql_models import ModelTest
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+_ENDED = "the process of Great Expectations ended"
+
+
+class AideLostError(Exception):
+    """The process ended, or the library failed in it; says which, never a value."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Work:
+    """The `expect_*` tests of a model that look at the same rows, and these; or why the rows could not be read."""
+
+    model: str
+    tests: Sequence[ModelTest]
+    types: Types
+    frame: "pd.DataFrame | None" = None
+    unreadable: str = ""
+
+    def done(self) -> Tested:
+        """What the tests find."""
+        if self.frame is None:
+            return expectation_suite.all_unknown(self.model, self.tests, self.unreadable)
+        return expectation_suite.validated(self.model, self.tests, self.frame, self.types)
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Failed:
+    error: str
+
+
+class Aide:
+    """The process, as its owner sees it. It works on one thing at a time, in the order asked."""
+
+    def __init__(self) -> None:
+        self.owner = os.getpid()
+        self._asked = self._answered = 0
+        self._connection, far = Pipe()
+        known = os.pathsep.join(path for path in sys.path if path)
+        self._process = subprocess.Popen(  # noqa: S603 - our own module, by the interpreter that runs us
+            [sys.executable, "-P", "-m", __name__, str(far.fileno())],
+            # It adds to what the owner's cores do; a pool of threads a library would get in their way.
+            env={**os.environ, "PYTHONPATH": known, "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            # A library's traceback may quote values.
+            stderr=subprocess.DEVNULL,
+            pass_fds=[far.fileno()],
+        )
+        far.close()
+
+    @property
+    def is_alive(self) -> bool:
+        """Whether the process runs, and is this process's own and not that of one it was forked from."""
+        return self.owner == os.getpid() and self._process.poll() is None
+
+    def ask(self, work: Sequence[Work]) -> int:
+        """Hand work over; the number to fetch its answer by. An answer not fetched by then is lost."""
+        if self._answered < self._asked:
+            # Never two on the way: each side could wait for the other to read.
+            with suppress(AideLostError):
+                self.answer(self._asked)
+        self._asked += 1
+        try:
+            self._connection.send(work)
+        except OSError:
+            raise self._lost() from None
+        return self._asked
+
+    def answer(self, number: int) -> Tested:
+        """What the work found; waits for it."""
+        if not self.is_alive:
+            raise AideLostError(_ENDED)
+        if number <= self._answered:
+            raise AideLostError("its answer was not waited for")
+        self._answered = number
+        try:
+            found = self._connection.recv()
+        except (EOFError, OSError):
+            raise self._lost() from None
+        if isinstance(found, Tested):
+            return found
+        raise AideLostError(f"crashed ({found.error})" if isinstance(found, _Failed) else "no answer")
+
+    def leave(self) -> None:
+        """End the process, which has nothing to put in order."""
+        self._connection.close()
+        if self.owner == os.getpid():
+            self._process.kill()
+            self._process.wait()
+
+    def _lost(self) -> AideLostError:
+        self.leave()
+        return AideLostError(_ENDED)
+
+
+_aides: list[Aide] = []
+
+
+def aide() -> Aide:
+    """The aide of this process, started now if there is none."""
+    if not _aides or not _aides[-1].is_alive:
+        _aides[:] = [Aide()]
+        atexit.register(_aides[-1].leave)
+    return _aides[-1]
+
+
+def main() -> None:
+    """Be the aide of whoever holds the other end of the pipe, until they let go of it."""
+    connection = Connection(int(sys.argv[1]))
+    expectation_suite.load()
+    with suppress(EOFError, OSError):
+        while True:
+            connection.send(_answer(connection.recv()))
+    # At once: there is nothing to put in order.
+    os._exit(0)
+
+
+def _answer(work: Sequence[Work]) -> Tested | _Failed:
+    found = Tested(results=(), keys={})
+    try:
+        for part in work:
+            found += part.done()
+    except Exception as error:  # noqa: BLE001 - a library's; the owner tells what kind, and lives on
+        return _Failed(error=type(error).__name__)
+    return found
+
+
+if __name__ == "__main__":
+    # By its full name, which the classes that come over the pipe are known by.
+    from hygiene_pipeline.expectation_aide import main as be_an_aide
+
+    be_an_aide()

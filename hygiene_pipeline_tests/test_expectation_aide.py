@@ -1,0 +1,163 @@
+"""The process in which Great Expectations runs: it answers in order; its end or a crash in it is told, not suffered."""
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from hygiene_pipeline import expectation_aide, expectation_suite
+from hygiene_pipeline.expectation_aide import Aide, AideLostError, Work, aide
+from hygiene_pipeline.model_build import build_model
+from hygiene_pipeline.sql_models import ModelTest
+from hygiene_pipeline_tests.bed import Bed
+from hygiene_pipeline_tests.test_expectations import CLEAN, PHONE, TYPES, person
+
+
+@pytest.fixture(scope="module")
+def one() -> Iterator[Aide]:
+    started = Aide()
+    yield started
+    started.leave()
+
+
+def work(*phones: str | None) -> list[Work]:
+    """Whether these phones are there; a row's key is its number."""
+    test = ModelTest(
+        name="phone is there",
+        type="expect_column_values_to_not_be_null",
+        column="phone",
+        arguments={},
+        severity="warn",
+        where=None,
+    )
+    frame = pd.DataFrame({expectation_suite.KEY: [str(row) for row in range(len(phones))], "phone": list(phones)})
+    return [Work(model="hygiene.person", tests=[test], types={"phone": "VARCHAR"}, frame=frame)]
+
+
+def broken() -> list[Work]:
+    return [Work(model="hygiene.person", tests=[None], types={}, frame=pd.DataFrame())]
+
+
+def process_of(helper: Aide) -> int:
+    return helper._process.pid
+
+
+def is_running(process: int) -> bool:
+    try:
+        state = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0]
+    except FileNotFoundError:
+        return False
+    return state != "Z"
+
+
+def wait_for_end(process: int) -> None:
+    """Ends when the process has; the test's own time limit is the only one."""
+    while is_running(process):
+        os.sched_yield()
+
+
+def test_it_finds_what_is_wrong(one: Aide) -> None:
+    found = one.answer(one.ask(work("1", None, "3")))
+    assert [(result.test, result.checked, result.failing) for result in found.results] == [("phone is there", 3, 1)]
+    assert found.keys == {"phone is there": ("1",)}
+
+
+def test_a_crash_is_told_by_its_kind_and_the_next_work_is_done(one: Aide) -> None:
+    with pytest.raises(AideLostError, match=r"^crashed \(AttributeError\)$"):
+        one.answer(one.ask(broken()))
+    assert one.answer(one.ask(work("1"))).results[0].passed
+
+
+def test_an_answer_that_nobody_waited_for_is_not_taken_for_the_next(one: Aide) -> None:
+    forgotten = one.ask(work(None, None))
+    wanted = one.ask(work("1"))
+    assert one.answer(wanted).results[0].passed
+    with pytest.raises(AideLostError, match="not waited for"):
+        one.answer(forgotten)
+
+
+def test_more_than_a_pipe_holds_goes_both_ways(one: Aide) -> None:
+    many = ["+1 617 253 0000"] * 20_000
+    for _ in range(2):
+        one.ask(work(*many, *[None] * 2_000))
+    found = one.answer(one.ask(work(*many, *[None] * 2_000)))
+    assert (found.results[0].failing, len(found.keys["phone is there"])) == (2_000, 1_000)
+
+
+def test_one_that_was_killed_is_replaced_and_what_it_had_is_lost() -> None:
+    first = aide()
+    number = first.ask(work("1"))
+    os.kill(process_of(first), signal.SIGKILL)
+    with pytest.raises(AideLostError, match="ended"):
+        first.answer(number)
+    with pytest.raises(AideLostError, match="ended"):
+        first.answer(first.ask(work("1")))
+    second = aide()
+    assert second is not first
+    assert second is aide()
+    assert second.answer(second.ask(work("1"))).results[0].passed
+
+
+def test_a_build_outlives_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Doomed(Aide):
+        def ask(self, work: object) -> int:
+            os.kill(process_of(self), signal.SIGKILL)
+            return super().ask(work)
+
+    bed = Bed()
+    bed.table("raw.person", CLEAN, TYPES)
+    model = person(tmp_path, PHONE)
+    doomed = Doomed()
+    monkeypatch.setattr(expectation_aide, "_aides", [doomed])
+    # The first look is lost with it; the table is then built aside, and another process looks at it.
+    assert build_model(bed.con, model).failures == ()
+    assert aide() is not doomed
+    aide().leave()
+
+
+def test_a_fork_has_its_own() -> None:
+    mine = aide()
+    child = os.fork()
+    if not child:
+        own = aide()
+        is_right = own is not mine and own.answer(own.ask(work("1"))).results[0].passed
+        own.leave()
+        os._exit(0 if is_right else 1)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+    assert mine.answer(mine.ask(work("1"))).results[0].passed
+
+
+def test_it_ends_with_the_process_that_started_it_however_that_ends() -> None:
+    program = """
+import os, signal
+from hygiene_pipeline.expectation_aide import aide
+print(aide()._process.pid, flush=True)
+os.kill(os.getpid(), signal.SIGKILL)
+"""
+    ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    assert ended.returncode == -signal.SIGKILL
+    wait_for_end(int(ended.stdout))
+
+
+def test_a_process_that_has_the_library_anyway_looks_itself_and_finds_the_same() -> None:
+    program = """
+import sys
+from hygiene_pipeline import expectation_aide, expectation_suite
+from hygiene_pipeline.expectations import make_ready
+from hygiene_pipeline_tests.test_expectation_aide import work
+make_ready()
+[helper] = expectation_aide._aides
+there = helper.answer(helper.ask(work("1", None, "3")))
+assert "great_expectations" not in sys.modules
+assert there == work("1", None, "3")[0].done()
+assert "great_expectations" in sys.modules
+expectation_aide._aides.clear()
+make_ready()
+assert not expectation_aide._aides
+"""
+    subprocess.run([sys.executable, "-c", program], check=True)
