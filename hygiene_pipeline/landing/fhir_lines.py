@@ -12,7 +12,7 @@ import duckdb
 from hygiene_pipeline.landing.fhir_schemas import ALWAYS, RESOURCES, Shape, elements, table_name
 from hygiene_pipeline.landing.fhir_screen import fault, is_suspicious
 from hygiene_pipeline.landing.fhir_source import ROW_HASH, add_lines, parsed, streaming
-from hygiene_pipeline.landing.ndjson_file import NdjsonFile
+from hygiene_pipeline.landing.ndjson_file import SCHEMA, NdjsonFile
 
 LATEST = "row(extracted_at, take_seq, last_updated is not null, last_updated, source_line)"
 """Of the versions of one id the one with the greatest of these is the latest."""
@@ -27,7 +27,7 @@ def keep_changed(con: duckdb.DuckDBPyConnection, file: NdjsonFile, types: Iterab
     )
     nothing = "select null::varchar as resource_type, null::varchar as id, null::varchar as row_hash limit 0"
     con.execute(f"create or replace temp table fhir_latest as {latest or nothing}")
-    with streaming(con, file.batches()):
+    with streaming(con, file.batches(), SCHEMA):
         con.execute(
             f"""create or replace temp table fhir_text as
                 select line as ordinal, line, 0::bigint as file, row_hash, case when not is_known then text end as text,

@@ -16,6 +16,7 @@ PLAIN_DAY = r"\d{4}-(0[1-9]|1[0-2])-(0[1-9]|1\d|2[0-8])"
 PLAIN_TIME = r"T([01]\d|2[0-3]):[0-5]\d:[0-5]\d(\.\d+)?(Z|[+-]\d\d:\d\d)"
 _PLAIN = f'"{PLAIN_DAY}({PLAIN_TIME})?"'
 _PLAIN_INSTANT = f'"{PLAIN_DAY}{PLAIN_TIME}"'
+NUMBER = "-0123456789"
 OPENING: dict[Kind, str] = {
     "id": '"',
     "code": '"',
@@ -55,7 +56,7 @@ def is_suspicious(resource: str) -> str:
 
 
 def leaf_openings(resource: str) -> dict[str, str]:
-    """The names of nested values that go with one type, and how a value of that type begins, for a character class."""
+    """The names of nested values that go with one type, and the characters with which a value of that type begins."""
     found: dict[str, set[str]] = {}
     for element in _nested(resource):
         _collect(element.shape, found)
@@ -68,7 +69,7 @@ def leaf_openings(resource: str) -> dict[str, str]:
 
 def character_class(openings: str) -> str:
     """The characters as a regular expression wants them between its brackets."""
-    return openings.replace("[", r"\[")
+    return openings.replace("[", r"\[").replace("-", r"\-")
 
 
 def _nested(resource: str) -> list[Element]:
@@ -141,4 +142,4 @@ def _leaf_opening(shape: Shape) -> str:
         return "{"
     if isinstance(shape, list):
         return "["
-    return '"' if shape == TEXT else r"0-9\-"
+    return '"' if shape == TEXT else NUMBER

@@ -12,7 +12,7 @@ import duckdb
 import pyarrow as pa
 
 from hygiene_pipeline.landing.fhir_schemas import Shape
-from hygiene_pipeline.landing.ndjson_file import BOM, SCHEMA, Line
+from hygiene_pipeline.landing.ndjson_file import BOM, Line
 from hygiene_pipeline.sql_spelling import literal
 
 # What a line is known by: the text with the newline that ends it, be it read from a file or not.
@@ -27,9 +27,9 @@ def parsed(columns: Mapping[str, Shape]) -> str:
 
 
 @contextmanager
-def streaming(con: duckdb.DuckDBPyConnection, batches: Iterator[pa.RecordBatch]) -> Iterator[None]:
+def streaming(con: duckdb.DuckDBPyConnection, batches: Iterator[pa.RecordBatch], schema: pa.Schema) -> Iterator[None]:
     """Have these batches pass by as `fhir_stream`, which one statement may read once."""
-    con.register("fhir_stream", pa.RecordBatchReader.from_batches(SCHEMA, batches))
+    con.register("fhir_stream", pa.RecordBatchReader.from_batches(schema, batches))
     try:
         yield
     finally:

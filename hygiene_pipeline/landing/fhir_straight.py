@@ -11,7 +11,8 @@ import duckdb
 import pyarrow as pa
 
 from hygiene_pipeline.landing import fhir_verdict
-from hygiene_pipeline.landing.fhir_plain import is_plain, only_plain, read_as
+from hygiene_pipeline.landing.fhir_odd_text import MARKED, marked
+from hygiene_pipeline.landing.fhir_plain import is_plain, read_as
 from hygiene_pipeline.landing.fhir_schemas import elements, table_name
 from hygiene_pipeline.landing.fhir_source import ROW_HASH, optimized_without, parsed, streaming
 from hygiene_pipeline.landing.file import LandingFile
@@ -28,12 +29,12 @@ def append_plain(
 
     To have tried it out also spares the table a statement that puts nothing into it: DuckDB would lose the next one.
     """
-    batches = only_plain(resource, ndjson.batches())
+    batches = marked(resource, ndjson.batches())
     first = next(batches, None)
     if first is None or not _mostly_plain(con, resource, first.slice(0, _TRIED), extracted_at):
         return 0
     columns = ", ".join(f'x."{element.name}"' for element in elements(resource))
-    with streaming(con, chain([first], batches)), optimized_without(con, "filter_pushdown"):
+    with streaming(con, chain([first], batches), MARKED), optimized_without(con, "filter_pushdown"):
         row = con.execute(
             f"""insert into {table_name(resource)}
                 select {columns}, try_cast(x.meta."lastUpdated" as timestamptz), $source_file, line, $file_id,
@@ -72,12 +73,12 @@ def _taken(resource: str, file: LandingFile) -> str:
 
 
 def _mostly_plain(con: duckdb.DuckDBPyConnection, resource: str, batch: pa.RecordBatch, at: datetime) -> bool:
-    with streaming(con, iter([batch])), optimized_without(con, "filter_pushdown"):
+    with streaming(con, iter([batch]), MARKED), optimized_without(con, "filter_pushdown"):
         row = con.execute(f"select count(*) from {_plain_lines(resource, at)}").fetchone()
     return row is not None and 2 * int(row[0]) > batch.num_rows
 
 
 def _plain_lines(resource: str, at: datetime) -> str:
     # The filter stays above the parsing: pushed below it, every line would be parsed once for it and once for the rest.
-    return f"""(select line, text, {parsed(read_as(resource))} as x from fhir_stream)
+    return f"""(select *, {parsed(read_as(resource))} as x from fhir_stream)
                where {is_plain(resource, at.date())}"""

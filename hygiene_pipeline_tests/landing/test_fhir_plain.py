@@ -12,7 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hygiene_pipeline.landing.fhir_lines import screen
-from hygiene_pipeline.landing.fhir_plain import is_plain, only_plain, read_as
+from hygiene_pipeline.landing.fhir_odd_text import MARKED, marked
+from hygiene_pipeline.landing.fhir_plain import is_plain, read_as
 from hygiene_pipeline.landing.fhir_schemas import RESOURCES, TEXT, Element, Shape, elements
 from hygiene_pipeline.landing.fhir_screen import OPENING, leaf_openings
 from hygiene_pipeline.landing.fhir_source import keep_lines, optimized_without, parsed, streaming
@@ -21,7 +22,22 @@ from hygiene_pipeline.landing.ndjson_file import SCHEMA, Line
 TODAY = date(2026, 3, 1)
 NARRATIVE = {"status": "generated", "div": "<div>x</div>"}
 ODD_VALUES: list[Any] = [
-    *(5, -1.5, True, None, "", "x", "2026-02-30", "2999-01-01", "a b", "[x]", "{x}", "z" * 65),
+    *(
+        5,
+        -1.5,
+        float("nan"),
+        float("-inf"),
+        True,
+        None,
+        "",
+        "x",
+        "2026-02-30",
+        "2999-01-01",
+        "a b",
+        "[x]",
+        "{x}",
+        "z" * 65,
+    ),
     *([], {}, ["x"], [5], [None], [[]], [{}], [{"system": "s"}, 5], {"system": "s"}, {"identifier": [{"value": "1"}]}),
     *(NARRATIVE, {"status": "generated"}, [{"identifier": {"value": "1"}}], {"start": None}, {"lastUpdated": None}),
 ]
@@ -70,6 +86,14 @@ def places(value: Any) -> list[tuple[Any, Any]]:
 
 
 @st.composite
+def spellings(draw: st.DrawFn, value: dict[str, Any]) -> str:
+    """The value as JSON, with white space as some write it."""
+    separators = [(",", ":"), (", ", ": "), (" ,\t", " : "), (",\r", ":\t"), (",  ", ":  ")]
+    text = json.dumps(value, separators=draw(st.sampled_from(separators)))
+    return text if draw(st.integers(0, 9)) else text.replace("[", "[ ").replace("{", "{\t")
+
+
+@st.composite
 def odd_lines(draw: st.DrawFn, resource: str) -> bytes:
     """A sound resource to which up to three things were done, spelt in one of the ways that JSON may be spelt."""
     found = deepcopy(sound(resource))
@@ -86,8 +110,7 @@ def odd_lines(draw: st.DrawFn, resource: str) -> bytes:
             inner = container if isinstance(container, dict) else found
             inner.update(deepcopy(draw(st.sampled_from(DECORATIONS))))
     found.update(deepcopy(draw(st.sampled_from([{}, {}, *DECORATIONS]))))
-    separators = draw(st.sampled_from([(",", ":"), (", ", ": "), (" ,\t", " : ")]))
-    text = json.dumps(found, separators=separators)
+    text = draw(spellings(found))
     if draw(st.integers(0, 9)) == 0:
         name = draw(st.sampled_from(sorted(found)))
         text = text.replace(f'"{name}"', f'"\\u{ord(name[0]):04x}{name[1:]}"')
@@ -110,7 +133,7 @@ def plain_lines(con: duckdb.DuckDBPyConnection, resource: str, lines: list[bytes
     """Which lines pass the cheap test."""
     texts = [line.decode() + "\n" for line in lines]
     batch = pa.record_batch([pa.array(range(len(lines)), pa.int64()), pa.array(texts, pa.string())], schema=SCHEMA)
-    with streaming(con, only_plain(resource, [batch])), optimized_without(con, "filter_pushdown"):
+    with streaming(con, marked(resource, [batch]), MARKED), optimized_without(con, "filter_pushdown"):
         found = con.execute(
             f"""select line from (select *, {parsed(read_as(resource))} as x from fhir_stream)
                 where {is_plain(resource, TODAY)}"""
@@ -138,6 +161,39 @@ def test_sound_resources_pass(con: duckdb.DuckDBPyConnection, resource: str) -> 
     bare = {"resourceType": resource, "id": "x"}
     lines = [json.dumps(each, separators=(",", ":")).encode() for each in (every, narrated, bare)]
     assert plain_lines(con, resource, [*lines, json.dumps(narrated).encode()]) == {0, 1, 2, 3}
+
+
+@pytest.mark.parametrize(
+    ("line", "is_plain"),
+    [
+        pytest.param('{"text":{"status":"x"},"name":[{"text":"y"}]}', True, id="a narrative at the top"),
+        pytest.param('{"name":[{"text":"y"}],"text": {"div": "<p/>", "status": "x"}}', True, id="and at the end"),
+        pytest.param('{"text":{"div":"<p/>"}}', False, id="a narrative without a status"),
+        pytest.param('{"name":[{"text":{"status":"x"}}]}', False, id="an object for the text of a name"),
+        pytest.param('{"text":{"status":"x"},"name":[{"text":{"status":"x"}}]}', False, id="both"),
+        pytest.param('{"text":"x","name":[{"text":{"status":"x"}}]}', False, id="a text for the narrative"),
+        pytest.param('{"text":null,"name":[{"text":{"status":"x"}}]}', False, id="no narrative"),
+        pytest.param('{"text":["x"],"name":[{"text":{"status":"x"}}]}', False, id="a list for the narrative"),
+        pytest.param('{"Text":{"status":"x"},"name":[{"text":{"status":"x"}}]}', False, id="a name of other letters"),
+        pytest.param('{"t\\u0065xt":{"status":"x"},"name":[{"text":{}}]}', False, id="a narrative's name in escapes"),
+        pytest.param('{"text" :{"status":"x"},"name":[{"text":{}}]}', False, id="space before the narrative's colon"),
+        pytest.param('{"text":{"status":"x"},"name":[{"text":\t{}}]}', False, id="a tab before the second one"),
+        pytest.param('{"text":{"status":"x"},"text":{"status":"y"}}', False, id="two narratives"),
+        pytest.param('{"identifier":[{"value":"1"}]}', True, id="identifiers"),
+        pytest.param('{"link":[{"other":{"identifier":{"value":"1"}}}]}', False, id="only another one's identifier"),
+        pytest.param('{"identifier":[],"link":[{"other":{"identifier":{"value":"1"}}}]}', True, id="both identifiers"),
+        pytest.param('{"link":[{"other":{"identifier":[]}}]}', False, id="a list for another one's identifier"),
+        pytest.param('{"identifier":[],"link":[{"other":{"identifier":[]}}]}', False, id="two lists of identifiers"),
+        pytest.param('{"identifier":{},"link":[{"other":{"identifier":[]}}]}', False, id="the other way round"),
+        pytest.param('{"identifier":{"value":"1"}}', False, id="an object for the identifiers"),
+    ],
+)
+def test_what_stands_once_at_the_top_stands_nowhere_else(
+    con: duckdb.DuckDBPyConnection, line: str, is_plain: bool
+) -> None:
+    text = '{"resourceType":"Patient","id":"x",' + line[1:]
+    assert plain_lines(con, "Patient", [text.encode()]) == ({0} if is_plain else set())
+    assert not is_plain or sound_lines(con, "Patient", [text.encode()]) == {0}
 
 
 @pytest.mark.parametrize("resource", RESOURCES)
