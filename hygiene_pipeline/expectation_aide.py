@@ -58,6 +58,7 @@ class Aide:
     def __init__(self) -> None:
         self.owner = os.getpid()
         self._asked = self._answered = 0
+        self._waiting: dict[int, Tested | _Failed] = {}
         self._connection, far = Pipe()
         known = os.pathsep.join(path for path in sys.path if path)
         self._process = subprocess.Popen(  # noqa: S603 - our own module, by the interpreter that runs us
@@ -78,32 +79,33 @@ class Aide:
         return self.owner == os.getpid() and self._process.poll() is None
 
     def ask(self, work: Sequence[Work]) -> int:
-        """Hand work over; the number to fetch its answer by. An answer not fetched by then is lost."""
-        if self._answered < self._asked:
+        """Hand work over, once the work before is done; the number to fetch its answer by.
+
+        If the process has ended, only `answer` says so.
+        """
+        with suppress(AideLostError, OSError):
             # Never two on the way: each side could wait for the other to read.
-            with suppress(AideLostError):
-                self.answer(self._asked)
-        self._asked += 1
-        try:
+            self._take_answers(self._asked)
             self._connection.send(work)
-        except OSError:
-            raise self._lost() from None
+        self._asked += 1
         return self._asked
 
     def answer(self, number: int) -> Tested:
-        """What the work found; waits for it."""
-        if not self.is_alive:
-            raise AideLostError(_ENDED)
-        if number <= self._answered:
-            raise AideLostError("its answer was not waited for")
-        self._answered = number
-        try:
-            found = self._connection.recv()
-        except (EOFError, OSError):
-            raise self._lost() from None
+        """What the work found, told once; waits for it."""
+        self._take_answers(number)
+        found = self._waiting.pop(number)
         if isinstance(found, Tested):
             return found
-        raise AideLostError(f"crashed ({found.error})" if isinstance(found, _Failed) else "no answer")
+        raise AideLostError(f"crashed ({found.error})")
+
+    def _take_answers(self, number: int) -> None:
+        """Read the answers up to this one."""
+        try:
+            while self._answered < number:
+                self._waiting[self._answered + 1] = self._connection.recv()
+                self._answered += 1
+        except (EOFError, OSError):
+            raise self._lost() from None
 
     def leave(self) -> None:
         """End the process, which has nothing to put in order."""

@@ -93,11 +93,7 @@ def _asked(asked: Asked) -> Asked:
     if not asked.work or expectation_suite.is_loaded():
         return asked
     helper = aide()
-    try:
-        number = helper.ask(asked.work)
-    except AideLostError:
-        # Its answer will say so.
-        number = 0
+    number = helper.ask(asked.work)
     # The rows are the aide's now.
     work = tuple(replace(part, frame=None) for part in asked.work)
     return replace(asked, work=work, aide=helper, number=number)

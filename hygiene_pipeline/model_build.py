@@ -6,16 +6,17 @@ leave what was published before untouched. A table that was kept back stands in 
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Literal
 
 import duckdb
 
 from hygiene_pipeline import build_marks, model_quality
-from hygiene_pipeline.expectations import ask_expectations, run_expectations
+from hygiene_pipeline.expectations import Asked, ask_expectations, run_expectations
 from hygiene_pipeline.model_contracts import EXPECTATION, ContractError
 from hygiene_pipeline.model_history import Types, described, ensure_histories, keep_history
 from hygiene_pipeline.model_renewal import renew
-from hygiene_pipeline.model_tests import TestCrashedError, TestResult, run_singly, run_together
+from hygiene_pipeline.model_tests import TestCrashedError, Tested, TestResult, run_singly, run_together
 from hygiene_pipeline.sql_models import Model
 from hygiene_pipeline.sql_spelling import literal, quoted
 
@@ -34,14 +35,20 @@ class BlockingTestFailedError(Exception):
 class Built:
     """A model after its build. If not `published`, the old table stands and the new one is in schema building.
 
-    A view has no `rows` of its own to count.
+    A view has no `rows` of its own to count. Tests that are only warned of may still be `asked`: see `finished`.
     """
 
     model: str
     rows: int | None
     columns: tuple[tuple[str, str], ...]
-    results: tuple[TestResult, ...]
+    tested: Tested
     published: bool
+    asked: Asked | None = None
+
+    @property
+    def results(self) -> tuple[TestResult, ...]:
+        """The results so far."""
+        return self.tested.results
 
     @property
     def failures(self) -> tuple[TestResult, ...]:
@@ -66,7 +73,12 @@ class _Task:
     con: duckdb.DuckDBPyConnection
     model: Model
     comments: bool
-    expectations: bool
+    expects: Literal["nothing", "to be warned", "to be kept back"]
+
+    @property
+    def may_be_kept_back(self) -> bool:
+        """Whether an expectation has a say in what is published."""
+        return self.expects == "to be kept back"
 
     @property
     def aside(self) -> str:
@@ -79,22 +91,50 @@ def build_model(
     *,
     publish_comments: bool = True,
     expectations: bool = True,
+    wait: bool = True,
 ) -> Built:
     """Build, test and publish one model for the as_of of policy.clock.
+
+    With `wait` false, Great Expectations that cannot keep the table back may still be at work: `finished` waits.
 
     Must be called outside a transaction, with the tables of `model_quality` made: results and the keys of failing rows
     are kept there either way. `expectations=False` leaves Great Expectations out, blocking ones too.
     """
     if model.history and not described(con, model.history_table):
         ensure_histories(con, {model.name: model})
-    expected = expectations and any(test.type.startswith(EXPECTATION) for test in model.every_test)
-    task = _Task(con=con, model=model, comments=publish_comments, expectations=expected)
+    task = _Task(
+        con=con, model=model, comments=publish_comments, expects=_expects(model) if expectations else "nothing"
+    )
     try:
         with _transaction(con):
-            return _built_in_place(task)
+            built = _built_in_place(task)
     except (TestCrashedError, _KeptBackError):
         # The transaction is lost. Once more, beside the old table: to say which test crashed, and to keep what failed.
-        return _built_aside(task)
+        built = _built_aside(task)
+    if task.expects == "to be warned":
+        # After the transaction: rows that cannot be read would be its end.
+        relation = model.name if built.published else task.aside
+        built = replace(built, asked=ask_expectations(con, model, relation, dict(built.columns), singly=True))
+    return finished(con, built) if wait else built
+
+
+def finished(con: duckdb.DuckDBPyConnection, built: Built) -> Built:
+    """The same with the results of every test, which are kept; waits for those that are still asked."""
+    if built.asked is None:
+        return built
+    tested = built.tested + built.asked.answer()
+    with _transaction(con):
+        model_quality.keep_results(con, built.model, tested)
+    return replace(built, tested=tested, asked=None)
+
+
+def _expects(model: Model) -> Literal["nothing", "to be warned", "to be kept back"]:
+    tests = [test for test in model.every_test if test.type.startswith(EXPECTATION)]
+    if not tests:
+        return "nothing"
+    # Of an incremental model only the part that was built is looked at, and it is gone once it is published.
+    is_for_later = model.materialized != "incremental" and not any(test.blocking for test in tests)
+    return "to be warned" if is_for_later else "to be kept back"
 
 
 def _built_in_place(task: _Task) -> Built:
@@ -102,7 +142,7 @@ def _built_in_place(task: _Task) -> Built:
     con, model = task.con, task.model
     table = task.aside if model.materialized == "incremental" else model.name
     rows, types = _build(con, model, table)
-    asked = ask_expectations(con, model, table, types) if task.expectations else None
+    asked = ask_expectations(con, model, table, types) if task.may_be_kept_back else None
     tested = run_together(con, model, table, types)
     if asked:
         tested += asked.answer()
@@ -111,7 +151,7 @@ def _built_in_place(task: _Task) -> Built:
     _publish(task, table, types)
     model_quality.keep_results(con, model.name, tested)
     build_marks.keep_marks(con, {model.name: model.code_version})
-    return Built(model=model.name, rows=rows, columns=tuple(types.items()), results=tested.results, published=True)
+    return Built(model=model.name, rows=rows, columns=tuple(types.items()), tested=tested, published=True)
 
 
 def _built_aside(task: _Task) -> Built:
@@ -119,7 +159,7 @@ def _built_aside(task: _Task) -> Built:
     con, model = task.con, task.model
     rows, types = _build(con, model, task.aside)
     tested = run_singly(con, model, task.aside, types)
-    if task.expectations:
+    if task.may_be_kept_back:
         tested += run_expectations(con, model, task.aside, types, singly=True)
     published = not any(result.blocks for result in tested.results)
     with _transaction(con):
@@ -127,7 +167,7 @@ def _built_aside(task: _Task) -> Built:
             _publish(task, task.aside, types)
             build_marks.keep_marks(con, {model.name: model.code_version})
         model_quality.keep_results(con, model.name, tested)
-    return Built(model=model.name, rows=rows, columns=tuple(types.items()), results=tested.results, published=published)
+    return Built(model=model.name, rows=rows, columns=tuple(types.items()), tested=tested, published=published)
 
 
 def _build(con: duckdb.DuckDBPyConnection, model: Model, table: str) -> tuple[int | None, Types]:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from hygiene_pipeline.expectations import run_expectations
-from hygiene_pipeline.model_build import build_model
+from hygiene_pipeline.model_build import build_model, finished
 from hygiene_pipeline.model_history import described
 from hygiene_pipeline.model_tests import Tested
 from hygiene_pipeline.sql_models import Model
@@ -214,3 +214,49 @@ assert "scipy.stats._stats_py" in sys.modules
 """
     distribution = DEFECTS[-1][0]
     subprocess.run([sys.executable, "-c", program, str(tmp_path), distribution], check=True)
+
+
+WARNING = PHONE.replace("}}", "}, config: {severity: warn}}")
+KEPT = "select test, passed, failing from quality.check_result where test like 'expect%' order by all"
+
+
+@pytest.mark.parametrize(
+    ("test", "is_late"), [(WARNING, True), (PHONE, False)], ids=["only warns", "keeps the table back"]
+)
+def test_only_what_cannot_keep_a_table_back_may_come_late(tmp_path: Path, test: str, is_late: bool) -> None:
+    bed = Bed()
+    bed.table("raw.person", CLEAN, TYPES)
+    built = build_model(bed.con, person(tmp_path, test), wait=False)
+    assert (built.published, bool(built.asked)) == (True, is_late)
+    assert len(bed.rows(KEPT)) == (0 if is_late else 1)
+    # Whatever happens to the table meanwhile: it was looked at as it was built.
+    bed.con.execute("delete from hygiene.person")
+    done = finished(bed.con, built)
+    assert [(result.test, result.passed, result.checked) for result in done.results[-1:]] == [
+        ("expect_column_values_to_match_regex_phone", True, 5)
+    ]
+    assert finished(bed.con, done) == done
+    assert bed.rows(KEPT) == [{"test": "expect_column_values_to_match_regex_phone", "passed": True, "failing": 0}]
+
+
+def test_a_late_failure_is_kept_by_key_and_with_the_results_of_the_other_tests(tmp_path: Path) -> None:
+    bed = Bed()
+    bed.table("raw.person", [*CLEAN, {**CLEAN[0], "id": "6", "phone": SECRET}], TYPES)
+    model = person(tmp_path, WARNING, "not_null: {arguments: {column_name: born}, config: {severity: warn}}")
+    late = finished(bed.con, build_model(bed.con, model, wait=False))
+    kept = bed.rows("from quality.check_result"), bed.rows("from quality.check_failure")
+    assert [row["key"] for row in kept[1]] == ["6"]
+    at_once = build_model(bed.con, model)
+    assert (bed.rows("from quality.check_result"), bed.rows("from quality.check_failure")) == kept
+    assert late == at_once
+
+
+def test_a_table_that_is_kept_back_is_looked_at_where_it_stands(tmp_path: Path) -> None:
+    bed = Bed()
+    bed.table("raw.person", [{**CLEAN[0], "phone": SECRET, "born": None}], TYPES)
+    built = build_model(bed.con, person(tmp_path, WARNING, "not_null: {arguments: {column_name: born}}"))
+    assert not built.published
+    assert {result.test: result.failing for result in built.failures} == {
+        "not_null_born": 1,
+        "expect_column_values_to_match_regex_phone": 1,
+    }

@@ -7,7 +7,10 @@ import pytest
 
 from hygiene_pipeline.lineage_store import LineageStore
 from hygiene_pipeline.model_build import Built
+from hygiene_pipeline.model_tests import Tested
 from hygiene_pipeline.sql_models import Model
+
+NOTHING = Tested(results=(), keys={})
 
 
 def model(sql: str) -> Model:
@@ -64,6 +67,8 @@ def test_what_was_just_built_is_known_without_another_look(con, rows, columns):
     of = model("select * from staging.t")
     store = LineageStore(con, [of])
     store.follow(
-        Built(model="staging.t", rows=rows, columns=(("a", "INTEGER"), ("z", "INTEGER")), results=(), published=True)
+        Built(
+            model="staging.t", rows=rows, columns=(("a", "INTEGER"), ("z", "INTEGER")), tested=NOTHING, published=True
+        )
     )
     assert store.lineage(of) == {column: (("staging.t", column),) for column in columns}

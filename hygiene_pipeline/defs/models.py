@@ -13,7 +13,7 @@ from hygiene_pipeline import night as nights
 from hygiene_pipeline.defs.partitions import OWNERS, WAREHOUSE_POOL, practices
 from hygiene_pipeline.defs.resources import Deployment
 from hygiene_pipeline.lineage_store import LineageStore
-from hygiene_pipeline.model_build import Built, build_model
+from hygiene_pipeline.model_build import Built, build_model, finished
 from hygiene_pipeline.model_tests import TestResult
 from hygiene_pipeline.progress import tell
 from hygiene_pipeline.sql_models import Model, ModelTest, followed, topological
@@ -76,19 +76,32 @@ def _layer(layer: str, models: dict[str, Model]) -> dg.AssetsDefinition:
     ) -> Iterator[dg.MaterializeResult[None] | dg.AssetCheckResult]:
         wanted = {name for name in own if _key(name) in context.selected_asset_keys}
         with deployment.night(context.partition_key) as night:
-            lineages = LineageStore(night.warehouse.con, list(own.values())) if deployment.describe else None
+            con = night.warehouse.con
+            lineages = LineageStore(con, list(own.values())) if deployment.describe else None
+            looked_at: list[Built] = []
+            kept_back = None
             for name in topological(models, wanted):
                 tell(f"{layer}: {own[name].table.replace('_', ' ')}")
                 built = build_model(
-                    night.warehouse.con,
+                    con,
                     own[name],
                     expectations=deployment.border_checks,
                     publish_comments=deployment.describe,
+                    wait=False,
                 )
                 if built.published:
                     yield _materialized(own[name], built, lineages)
                 yield from _evaluations(context, own[name], built)
-                built.raise_if_blocked()
+                if built.asked:
+                    looked_at.append(built)
+                if not built.published:
+                    kept_back = built
+                    break
+            # While expectations that only warn were looked at elsewhere, the next models were built here.
+            for early in looked_at:
+                yield from _evaluations(context, own[early.model], finished(con, early), after=early)
+            if kept_back:
+                kept_back.raise_if_blocked()
 
     return layer_assets
 
@@ -121,11 +134,19 @@ def _lineage(lineages: LineageStore, model: Model) -> dg.TableColumnLineage:
     )
 
 
-def _evaluations(context: dg.AssetExecutionContext, model: Model, built: Built) -> Iterator[dg.AssetCheckResult]:
+def _evaluations(
+    context: dg.AssetExecutionContext, model: Model, built: Built, *, after: Built | None = None
+) -> Iterator[dg.AssetCheckResult]:
+    """The checks of which something is known, and was not yet when the model stood `after` its build."""
     results = {result.test: result for result in built.results}
+    told = {result.test for result in after.results} if after else set()
     ordered = sorted(model.every_test, key=_check_name)
     for name, tests in groupby(ordered, key=_check_name):
-        ran = [results[test.name] for test in tests if test.name in results]
+        names = [test.name for test in tests]
+        ran = [results[test] for test in names if test in results]
+        is_awaited = built.asked is not None and not ran
+        if is_awaited or (told & set(names)):
+            continue
         if dg.AssetCheckKey(_key(model.name), name) in context.selected_asset_check_keys:
             yield _evaluation(model, name, ran, context.partition_key)
 
