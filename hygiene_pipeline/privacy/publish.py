@@ -91,7 +91,7 @@ def _lay_hashed_ids(con: duckdb.DuckDBPyConnection, wanted: Mapping[str, Mapping
         con.execute(
             f"""create or replace temp table hashed_{column} as
                 select id, lower(left(sha256($outer::blob || {inner}), {_HASH_DIGITS})) as hashed
-                from ({" union ".join(selects)}) where id is not null""",
+                from (select distinct id from ({" union all ".join(selects)}) where id is not null)""",
             _hash_parameters(key),
         )
 

@@ -142,3 +142,21 @@ def test_rows_with_hashed_ids_do_not_lie_in_the_order_of_the_ids(warehouse, tmp_
     assert rows == {"hygiene.contact_status": 52, "reconciled.field_decision": 2}
     published = read(target, "select contact_id from hygiene.contact_status order by rowid")
     assert published == sorted(published)
+
+
+def test_an_id_that_one_table_has_twice_multiplies_no_rows(warehouse, tmp_path):
+    warehouse.con.execute(
+        "create table identity.patient_link as select unnest(['pm', 'crm']) as source, '1001' as source_id"
+    )
+    role = Role.model_validate(
+        {
+            "description": "Links.",
+            "is_encrypted": False,
+            "tables": {"identity.patient_link": {"columns": {"source": "keep", "source_id": "hash"}}},
+        }
+    )
+    roles = Roles(coded_fields=[], roles={"links": role})
+    target = tmp_path / "links.duckdb"
+    rows = publish(warehouse.con, roles, "links", target, key=KEY, check=nothing_to_check, grains={})
+    assert rows == {"identity.patient_link": 2}
+    assert [source for source, _ in read(target, "from identity.patient_link order by source")] == ["crm", "pm"]
