@@ -20,8 +20,8 @@ import pyarrow as pa
 
 BOM = b"\xef\xbb\xbf"
 _GZIP = b"\x1f\x8b"
-# DuckDB stores a batch at a time, and many small ones cost it more than few large ones.
-_BLOCK = 16 << 20
+# DuckDB stores a batch as it is if that fills a row group of the warehouse; smaller ones it puts together, once more.
+_BLOCK = 48 << 20
 _PEEK = 64 * 1024
 _PART = 256 * 1024
 _NEWLINE = 10
