@@ -27,6 +27,7 @@ from hygiene_pipeline.night import Night
 from hygiene_pipeline.progress import tell
 
 _TABLES = {f"raw.{table.name}": table for table in chain.from_iterable(SOURCES.values())}
+_PHONES = "staging.phone_number"
 _DECIDING = "hygiene.contact_status"
 _TOUCHED = {"renewed": "rows of the touched"}
 
@@ -69,9 +70,7 @@ def renew_the_touched(context: dg.OpExecutionContext, deployment: Deployment) ->
             _record(context, CONTACTS, raw_metadata(night, _TABLES[CONTACTS], None))
         if outcome.built_whole_because:
             tell("reading phone numbers")
-            _record(context, "staging.phone_number", normalise_texts(night))
-        else:
-            _record(context, "staging.phone_number", _TOUCHED)
+            _record(context, _PHONES, normalise_texts(night))
         _build_the_rest(context, deployment, night, run)
 
 
@@ -81,8 +80,14 @@ def correct_the_crm(context: dg.OpExecutionContext, deployment: Deployment) -> N
     run = EVENT_RUNS[context.job_name]
     with deployment.night(context.partition_key) as night:
         tell("writing back to the CRM")
-        only_touched = bool(renewed_now(night.warehouse.con, [_DECIDING]))
-        _record(context, "sync.crm_change", write_back(night, only_touched=only_touched))
+        touched = renewed_now(night.warehouse.con, nights.models())
+        try:
+            written = write_back(night, only_touched=_DECIDING in touched)
+        finally:
+            # Only now: to tell Dagster of forty tables takes a second, which the CRM need not wait.
+            for name in sorted(touched | {_PHONES} if touched else touched):
+                _record(context, name, _TOUCHED)
+        _record(context, "sync.crm_change", written)
         tell("asking patients to confirm numbers")
         _record(context, "sync.message", ask_patients(night))
         if run.also_wanted:
@@ -101,7 +106,6 @@ def _build_the_rest(context: dg.OpExecutionContext, deployment: Deployment, nigh
     renewed = renewed_now(con, names)
     for name in names:
         if name in renewed:
-            _record(context, name, _TOUCHED)
             continue
         tell(f"{models[name].layer}: {models[name].table.replace('_', ' ')}")
         built = build_model(
