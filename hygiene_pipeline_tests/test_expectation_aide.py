@@ -139,22 +139,3 @@ os.kill(os.getpid(), signal.SIGKILL)
     ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
     assert ended.returncode == -signal.SIGKILL
     wait_for_end(int(ended.stdout))
-
-
-def test_a_process_that_has_the_library_anyway_looks_itself_and_finds_the_same() -> None:
-    program = """
-import sys
-from hygiene_pipeline import expectation_aide, expectation_suite
-from hygiene_pipeline.expectations import make_ready
-from hygiene_pipeline_tests.test_expectation_aide import work
-make_ready()
-[helper] = expectation_aide._aides
-there = helper.answer(helper.ask(work("1", None, "3")))
-assert "great_expectations" not in sys.modules
-assert there == work("1", None, "3")[0].done()
-assert "great_expectations" in sys.modules
-expectation_aide._aides.clear()
-make_ready()
-assert not expectation_aide._aides
-"""
-    subprocess.run([sys.executable, "-c", program], check=True)
