@@ -85,7 +85,7 @@ def correct_the_crm(context: dg.OpExecutionContext, deployment: Deployment) -> N
             written = write_back(night, only_touched=_DECIDING in touched)
         finally:
             # Only now: to tell Dagster of forty tables takes a second, which the CRM need not wait.
-            for name in sorted(touched | {_PHONES} if touched else touched):
+            for name in sorted({*touched, _PHONES}) if touched else ():
                 _record(context, name, _TOUCHED)
         _record(context, "sync.crm_change", written)
         tell("asking patients to confirm numbers")
