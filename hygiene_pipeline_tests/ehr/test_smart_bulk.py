@@ -362,7 +362,13 @@ def test_a_count_may_be_known_to_be_wrong(server: BulkServer, tmp_path: Path) ->
     assert is_complete(tmp_path)
 
 
-@pytest.mark.parametrize("content", [b'{"resourceType":"Pati', gzip.compress(b'{"resourceType":"Patient"}\n')[:-9]])
+@pytest.mark.parametrize(
+    "content",
+    [
+        pytest.param(b'{"resourceType":"Pati', id="in a line"),
+        pytest.param(gzip.compress(b'{"resourceType":"Patient"}\n')[:-9], id="in what is packed"),
+    ],
+)
 def test_a_file_that_the_server_cut_off_is_no_export(server: BulkServer, tmp_path: Path, content: bytes) -> None:
     server.files[0].content, server.files[0].count = content, None
     with pytest.raises(HygieneError, match="ends in the middle of a line"):
