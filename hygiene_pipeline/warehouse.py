@@ -90,6 +90,14 @@ class Warehouse:
         return row[0] if row else None
 
     @contextmanager
+    def beside(self) -> Iterator[duckdb.DuckDBPyConnection]:
+        """A second connection, for a thread of its own; it sees what was committed."""
+        with self.con.cursor() as con:
+            con.execute("set TimeZone = 'UTC'")
+            con.execute(f"use {CATALOG}")
+            yield con
+
+    @contextmanager
     def transaction(self) -> Iterator[None]:
         """Commit at the end, roll back on any failure. Nested use joins the outer transaction."""
         if self._depth:

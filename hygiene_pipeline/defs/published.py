@@ -1,6 +1,7 @@
 """One database a role, with the minimum that the role needs, replaced by one rename."""
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor, wait
 from functools import partial
 
 import dagster as dg
@@ -8,6 +9,7 @@ import dagster as dg
 from hygiene_pipeline import night as nights
 from hygiene_pipeline.defs.partitions import OWNERS, WAREHOUSE_POOL, practices
 from hygiene_pipeline.defs.resources import Deployment
+from hygiene_pipeline.night import Night
 from hygiene_pipeline.privacy.border import meet_expectations, take_as_it_is
 from hygiene_pipeline.privacy.publish import publish
 from hygiene_pipeline.privacy.roles import Role, load_roles
@@ -41,20 +43,34 @@ _ROLES = load_roles()
 def published(context: dg.AssetExecutionContext, deployment: Deployment) -> Iterator[dg.MaterializeResult[None]]:
     """Build each role's database aside, see that it meets its expectations, and put it in place of the old one."""
     tell("publishing")
-    with deployment.night(context.partition_key) as night:
-        for name in _ROLES.roles:
-            if dg.AssetKey(["published", name]) not in context.selected_asset_keys:
-                continue
-            rows = publish(
-                night.warehouse.con,
-                _ROLES,
-                name,
-                night.folders.published / f"{name}.duckdb",
-                key=night.key(name),
-                check=partial(meet_expectations, name) if deployment.border_checks else take_as_it_is,
-                grains={model.name: model.grain for model in nights.models().values()},
-            )
-            yield dg.MaterializeResult(
-                asset_key=["published", name],
-                metadata={"dagster/row_count": sum(rows.values()), "tables": len(rows)},
-            )
+    chosen = [name for name in _ROLES.roles if dg.AssetKey(["published", name]) in context.selected_asset_keys]
+    with deployment.night(context.partition_key) as night, ThreadPoolExecutor() as threads:
+        # Much of one role's work is one core's, so another role's goes beside it.
+        building = {
+            name: threads.submit(_build, night, name, night.key(name), is_checked=deployment.border_checks)
+            for name in chosen
+        }
+        wait(building.values())
+        for name, built in building.items():
+            if built.exception() is None:
+                rows = built.result()
+                yield dg.MaterializeResult(
+                    asset_key=["published", name],
+                    metadata={"dagster/row_count": sum(rows.values()), "tables": len(rows)},
+                )
+        for built in building.values():
+            built.result()
+
+
+def _build(night: Night, name: str, key: str, *, is_checked: bool) -> dict[str, int]:
+    """Publish for one role, over a connection of its own; the rows by table."""
+    with night.warehouse.beside() as con:
+        return publish(
+            con,
+            _ROLES,
+            name,
+            night.folders.published / f"{name}.duckdb",
+            key=key,
+            check=partial(meet_expectations, name) if is_checked else take_as_it_is,
+            grains={model.name: model.grain for model in nights.models().values()},
+        )

@@ -1,5 +1,6 @@
 """The expectations that a published database must meet before it takes the old one's place."""
 
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -11,19 +12,26 @@ from hygiene_pipeline.model_history import described
 from hygiene_pipeline.model_tests import TestResult
 from hygiene_pipeline.privacy.roles import Role
 from hygiene_pipeline.sql_models import Model, ModelTest
+from hygiene_pipeline.sql_spelling import quoted
+
+_one_at_a_time = threading.Lock()
 
 
-def take_as_it_is(con: duckdb.DuckDBPyConnection, role: Role) -> None:
+def take_as_it_is(con: duckdb.DuckDBPyConnection, role: Role, catalog: str) -> None:
     """No expectations: for runs that leave Great Expectations out."""
 
 
-def meet_expectations(role_name: str, con: duckdb.DuckDBPyConnection, role: Role) -> None:
-    """Run the role's Great Expectations on its draft, attached as `published`; raises if one is not met."""
-    results = [
-        result
-        for table, expectations in role.expectations.items()
-        for result in _run(con, role_name, table, expectations)
-    ]
+def meet_expectations(role_name: str, con: duckdb.DuckDBPyConnection, role: Role, catalog: str) -> None:
+    """Run the role's Great Expectations on its draft, attached as `catalog`; raises if one is not met.
+
+    One role after the other, however many threads ask: there is one process that looks.
+    """
+    with _one_at_a_time:
+        results = [
+            result
+            for table, expectations in role.expectations.items()
+            for result in _run(con, role_name, catalog, table, expectations)
+        ]
     failed = [result for result in results if not result.passed]
     if failed:
         told = "; ".join(f"{each.model} {each.test}: {each.error or f'{each.failing} rows'}" for each in failed)
@@ -31,9 +39,13 @@ def meet_expectations(role_name: str, con: duckdb.DuckDBPyConnection, role: Role
 
 
 def _run(
-    con: duckdb.DuckDBPyConnection, role_name: str, table: str, expectations: list[dict[str, dict[str, Any]]]
+    con: duckdb.DuckDBPyConnection,
+    role_name: str,
+    catalog: str,
+    table: str,
+    expectations: list[dict[str, dict[str, Any]]],
 ) -> tuple[TestResult, ...]:
-    relation = f"published.{table}"
+    relation = f"{quoted(catalog)}.{table}"
     types = described(con, relation)
     tests = tuple(
         ModelTest(

@@ -1,5 +1,7 @@
 """Publishes one database a role: built aside, checked, then put in place by one rename, so no reader ever blocks a run.
 
+Roles may be published at once, each over a connection of its own.
+
 The analyst's file is not encrypted because it identifies nobody: ids are HMAC-SHA-256 under a key that never leaves the
 key folder, so they join with each other and lead nowhere else.
 """
@@ -12,7 +14,7 @@ from pathlib import Path
 import duckdb
 
 from hygiene_pipeline.privacy.roles import PublishedTable, Role, Roles
-from hygiene_pipeline.sql_spelling import literal
+from hygiene_pipeline.sql_spelling import literal, quoted
 from hygiene_pipeline.warehouse import ROW_GROUP_ROWS
 
 _BLOCK = 64
@@ -26,13 +28,13 @@ def publish(
     target: Path,
     *,
     key: str,
-    check: Callable[[duckdb.DuckDBPyConnection, Role], None],
+    check: Callable[[duckdb.DuckDBPyConnection, Role, str], None],
     grains: Mapping[str, Sequence[str]],
 ) -> dict[str, int]:
     """Build and replace the database of a role; returns rows by table.
 
-    `con` has the warehouse as its default catalog. `check` reads the draft (attached as `published`) and raises to keep
-    the old file in place. `grains` gives the columns that tell a table's rows apart, for the tables that have such.
+    `con` has the warehouse as its default catalog. `check` reads the draft, whose catalog it is told, and raises to
+    keep the old file in place. `grains` gives the columns that tell a table's rows apart, where a table has such.
     """
     role = roles.roles[role_name]
     target.parent.mkdir(parents=True, exist_ok=True)
@@ -40,22 +42,23 @@ def publish(
         left_over.unlink()
     draft = target.with_name(f".{target.name}.{os.getpid()}.draft")
     encryption = f", ENCRYPTION_KEY {literal(key)}, ENCRYPTION_CIPHER 'GCM'" if role.is_encrypted else ""
-    con.execute(f"attach {literal(str(draft))} as published (ROW_GROUP_SIZE {ROW_GROUP_ROWS}{encryption})")
+    catalog = f"published_{role_name}"
+    con.execute(f"attach {literal(str(draft))} as {quoted(catalog)} (ROW_GROUP_SIZE {ROW_GROUP_ROWS}{encryption})")
     is_sound = False
     try:
         wanted = {name: _wanted(con, name, table) for name, table in role.tables.items()}
         _lay_hashed_ids(con, wanted, key)
         rows = {
-            name: _copy(con, name, wanted[name], role.tables[name].where, roles, grains.get(name, ()))
+            name: _copy(con, catalog, name, wanted[name], role.tables[name].where, roles, grains.get(name, ()))
             for name in wanted
         }
-        _comment(con, wanted)
-        check(con, role)
+        _comment(con, catalog, wanted)
+        check(con, role, catalog)
         is_sound = True
     finally:
         for column in _hashed_columns(role):
             con.execute(f"drop table if exists temp.hashed_{column}")
-        con.execute("detach published")
+        con.execute(f"detach {quoted(catalog)}")
         if not is_sound:
             # What the check refused may be the very thing that must not lie about in clear.
             draft.unlink(missing_ok=True)
@@ -103,6 +106,7 @@ def _hashed_columns(role: Role) -> set[str]:
 
 def _copy(
     con: duckdb.DuckDBPyConnection,
+    catalog: str,
     name: str,
     wanted: Mapping[str, str],
     condition: str | None,
@@ -120,9 +124,9 @@ def _copy(
     places = {column: str(place) for place, column in enumerate(wanted, start=1)}
     by = ", ".join(places[column] for column in grain) if grain and places.keys() >= set(grain) else "all"
     order = f" order by {by}" if hashed else ""
-    con.execute(f"create schema if not exists published.{schema}")
+    con.execute(f"create schema if not exists {quoted(catalog)}.{schema}")
     made = con.execute(
-        f"create table published.{schema}.{short} as select {selected} from {name} {joins}{where}{order}"
+        f"create table {quoted(catalog)}.{schema}.{short} as select {selected} from {name} {joins}{where}{order}"
     )
     row = made.fetchone()
     return int(row[0]) if row else 0
@@ -149,7 +153,7 @@ def _hash_parameters(key: str) -> dict[str, object]:
     return {"inner": bytes(byte ^ 0x36 for byte in padded), "outer": bytes(byte ^ 0x5C for byte in padded)}
 
 
-def _comment(con: duckdb.DuckDBPyConnection, tables: Iterable[str]) -> None:
+def _comment(con: duckdb.DuckDBPyConnection, catalog: str, tables: Iterable[str]) -> None:
     """Give the published tables the words of those they were made from."""
     rows = con.execute(
         """select schema_name || '.' || table_name, comment from duckdb_tables()
@@ -158,4 +162,4 @@ def _comment(con: duckdb.DuckDBPyConnection, tables: Iterable[str]) -> None:
     words = {str(table): str(comment) for table, comment in rows}
     for name in tables:
         if name in words:
-            con.execute(f"comment on table published.{name} is {literal(words[name])}")
+            con.execute(f"comment on table {quoted(catalog)}.{name} is {literal(words[name])}")

@@ -2,6 +2,8 @@
 
 import hashlib
 import hmac
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import duckdb
@@ -50,7 +52,7 @@ def warehouse(tmp_path: Path):
         yield opened
 
 
-def nothing_to_check(con: duckdb.DuckDBPyConnection, role: Role) -> None:
+def nothing_to_check(con: duckdb.DuckDBPyConnection, role: Role, catalog: str) -> None:
     """Every draft is fine."""
 
 
@@ -86,12 +88,39 @@ def test_an_encrypted_role_needs_its_key_and_gets_its_rows_only(warehouse, tmp_p
         read(target, "select 1 from hygiene.contact_status")
 
 
+def test_roles_are_published_at_once_each_over_its_own_connection(warehouse, tmp_path):
+    """Both drafts are there before either is put in place, and one that is refused costs the other nothing."""
+    both_are_there = threading.Barrier(2, timeout=60)
+
+    def target(name: str) -> Path:
+        return tmp_path / "published" / f"{name}.duckdb"
+
+    def look(con: duckdb.DuckDBPyConnection, role: Role, catalog: str) -> None:
+        both_are_there.wait()
+        if con.execute(f"select count(*) from {catalog}.hygiene.contact_status").fetchone() != (2,):
+            raise RuntimeError("refused")
+
+    def build(name: str) -> dict[str, int]:
+        with warehouse.beside() as con:
+            return publish(con, ROLES, name, target(name), key=KEY, check=look, grains={})
+
+    with ThreadPoolExecutor(2) as threads:
+        analyst, steward = threads.submit(build, "analyst"), threads.submit(build, "steward")
+    assert analyst.result() == {"hygiene.contact_status": 2, "reconciled.field_decision": 2}
+    assert read(target("analyst"), "select max(cast(seen_at as varchar)) from hygiene.contact_status") == [
+        ("2026-03-01",)
+    ]
+    with pytest.raises(RuntimeError, match="refused"):
+        steward.result()
+    assert [path.name for path in target("steward").parent.iterdir()] == ["analyst.duckdb"]
+
+
 def test_a_failed_check_leaves_the_old_file_and_no_draft(warehouse, tmp_path):
     target = tmp_path / "published" / "analyst.duckdb"
     publish(warehouse.con, ROLES, "analyst", target, key=KEY, check=nothing_to_check, grains={})
     before = target.read_bytes()
 
-    def refuse(con: duckdb.DuckDBPyConnection, role: Role) -> None:
+    def refuse(con: duckdb.DuckDBPyConnection, role: Role, catalog: str) -> None:
         raise RuntimeError("refused")
 
     warehouse.con.execute("delete from hygiene.contact_status")
