@@ -18,7 +18,6 @@ crm as (
                 'confirmed_at': coalesce(since.person_since, contact.last_modified)
             },
             {'field': 'sex', 'value': contact.sex, 'confirmed_at': coalesce(since.person_since, contact.last_modified)},
-            {'field': 'address_line', 'value': contact.address_line, 'confirmed_at': coalesce(since.address_since, contact.last_modified)},
             {'field': 'city', 'value': contact.city, 'confirmed_at': coalesce(since.address_since, contact.last_modified)},
             {'field': 'state', 'value': contact.state, 'confirmed_at': coalesce(since.address_since, contact.last_modified)},
             {'field': 'postal_code', 'value': contact.postal_code, 'confirmed_at': coalesce(since.address_since, contact.last_modified)},
@@ -51,7 +50,6 @@ pm as (
             {'field': 'last_name', 'value': patient.last_name, 'confirmed_at': patient.last_updated},
             {'field': 'birth_date', 'value': patient.birth_date::varchar, 'confirmed_at': patient.last_updated},
             {'field': 'sex', 'value': patient.sex, 'confirmed_at': patient.last_updated},
-            {'field': 'address_line', 'value': patient.address_line, 'confirmed_at': patient.last_updated},
             {'field': 'city', 'value': patient.city, 'confirmed_at': patient.last_updated},
             {'field': 'state', 'value': patient.state, 'confirmed_at': patient.last_updated},
             {'field': 'postal_code', 'value': patient.postal_code, 'confirmed_at': patient.last_updated},
@@ -73,7 +71,6 @@ ehr as (
             {'field': 'last_name', 'value': patient.last_name, 'confirmed_at': patient.last_updated},
             {'field': 'birth_date', 'value': patient.birth_date::varchar, 'confirmed_at': patient.last_updated},
             {'field': 'sex', 'value': patient.sex, 'confirmed_at': patient.last_updated},
-            {'field': 'address_line', 'value': patient.address_line, 'confirmed_at': patient.last_updated},
             {'field': 'city', 'value': patient.city, 'confirmed_at': patient.last_updated},
             {'field': 'state', 'value': patient.state, 'confirmed_at': patient.last_updated},
             {'field': 'postal_code', 'value': patient.postal_code, 'confirmed_at': patient.last_updated},
@@ -195,12 +192,12 @@ spoken as (
         said.field as field,
         source,
         source_id,
-        -- No segment at all is a value; an empty text anywhere else is none.
-        case when said.field = 'segments' then said.value else nullif(trim(said.value), '') end as value,
+        trim(said.value) as value,
         said.confirmed_at as confirmed_at,
         evidence_ref,
     from said
-    where said.value is not null
+    -- No segment at all is a value; an empty text anywhere else is none.
+    where trim(said.value) <> '' or (said.field = 'segments' and said.value is not null)
 ),
 
 spelt as (
@@ -224,26 +221,22 @@ spelt as (
         case source when 'patient' then 3 when 'eligibility' then 2 else 1 end as strength,
         evidence_ref,
     from spoken
-    where value is not null and field <> 'address_line'
 ),
 
 -- Two spellings of one street are one street.
 address_line as (
     select
-        spoken.patient_id,
-        spoken.field,
-        spoken.source,
-        spoken.source_id,
-        spoken.value,
-        address.line_key as value_key,
-        spoken.confirmed_at,
+        patient_id,
+        'address_line' as field,
+        source,
+        source_id,
+        trim(address_line) as value,
+        line_key as value_key,
+        said_at as confirmed_at,
         true as is_valid,
         1 as strength,
-        spoken.evidence_ref,
-    from spoken
-    inner join reconciled.postal_address as address
-        on address.source = spoken.source and address.source_id = spoken.source_id
-    where spoken.field = 'address_line' and spoken.value is not null
+        case source when 'crm' then 'contacts/' when 'pm' then 'patients/' else 'Patient/' end || source_id as evidence_ref,
+    from reconciled.postal_address
 ),
 
 phone as (
