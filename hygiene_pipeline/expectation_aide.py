@@ -1,23 +1,19 @@
 """A process beside this one in which Great Expectations runs, so that a night need not wait while it is imported.
 
-It is started early and imports the library on another core. It lives as long as the process that started it, gets
-frames over a pipe of its own, writes nothing anywhere, and gives back counts and keys.
+It is started early and imports the library on another core. It gets frames and gives back counts and keys.
 """
 
 import atexit
 import os
-import subprocess
-import sys
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from multiprocessing import Pipe
-from multiprocessing.connection import Connection
 from typing import TYPE_CHECKING
 
 from hygiene_pipeline import expectation_suite
 from hygiene_pipeline.model_history import Types
 from hygiene_pipeline.model_tests import Tested
+from hygiene_pipeline.process_beside import ProcessBeside, far_end
 from hygiene_pipeline.sql_models import ModelTest
 
 if TYPE_CHECKING:
@@ -52,31 +48,13 @@ class _Failed:
     error: str
 
 
-class Aide:
+class Aide(ProcessBeside):
     """The process, as its owner sees it. It works on one thing at a time, in the order asked."""
 
     def __init__(self) -> None:
-        self.owner = os.getpid()
+        super().__init__(__name__)
         self._asked = self._answered = 0
         self._waiting: dict[int, Tested | _Failed] = {}
-        self._connection, far = Pipe()
-        known = os.pathsep.join(path for path in sys.path if path)
-        self._process = subprocess.Popen(  # noqa: S603 - our own module, by the interpreter that runs us
-            [sys.executable, "-P", "-m", __name__, str(far.fileno())],
-            # It adds to what the owner's cores do; a pool of threads a library would get in their way.
-            env={**os.environ, "PYTHONPATH": known, "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"},
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            # A library's traceback may quote values.
-            stderr=subprocess.DEVNULL,
-            pass_fds=[far.fileno()],
-        )
-        far.close()
-
-    @property
-    def is_alive(self) -> bool:
-        """Whether the process runs, and is this process's own and not that of one it was forked from."""
-        return self.owner == os.getpid() and self._process.poll() is None
 
     def ask(self, work: Sequence[Work]) -> int:
         """Hand work over, once the work before is done; the number to fetch its answer by.
@@ -107,13 +85,6 @@ class Aide:
         except (EOFError, OSError):
             raise self._lost() from None
 
-    def leave(self) -> None:
-        """End the process, which has nothing to put in order."""
-        self._connection.close()
-        if self.owner == os.getpid():
-            self._process.kill()
-            self._process.wait()
-
     def _lost(self) -> AideLostError:
         self.leave()
         return AideLostError(_ENDED)
@@ -132,7 +103,7 @@ def aide() -> Aide:
 
 def main() -> None:
     """Be the aide of whoever holds the other end of the pipe, until they let go of it."""
-    connection = Connection(int(sys.argv[1]))
+    connection = far_end()
     expectation_suite.load()
     with suppress(EOFError, OSError):
         while True:

@@ -3,16 +3,15 @@
 For X12 the line of a record is the number of its first segment in the file: most files have no lines.
 """
 
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
-from zoneinfo import ZoneInfo
+from pathlib import Path
 
 import duckdb
 import pyarrow as pa
 
-from hygiene_pipeline.landing.csv_text import decoded, is_utf_16
+from hygiene_pipeline.landing.answer_files import Answers, answers_of, has_answers
 from hygiene_pipeline.landing.delivery import ColumnNames, Delivery, of_file
 from hygiene_pipeline.landing.file import LandingFile, Loaded
 from hygiene_pipeline.landing.headers import Found
@@ -20,15 +19,9 @@ from hygiene_pipeline.landing.places import ELIGIBILITY
 from hygiene_pipeline.landing.record_versions import create_raw_table
 from hygiene_pipeline.landing.rejects import reject, reject_rows
 from hygiene_pipeline.landing.tabular import lay_csv, take, take_csv
-from hygiene_pipeline.pm.fhir_eligibility import read_response
 from hygiene_pipeline.pm.outcomes import Outcomes
-from hygiene_pipeline.pm.protocol import EligibilityAnswer, Unusable
-from hygiene_pipeline.pm.x12_271 import read_271
 
-_X12 = {".271", ".edi", ".x12", ".txt"}
 _FOUND = tuple(Found(column=column, position=number) for number, column in enumerate(ELIGIBILITY.columns, start=1))
-_QUARANTINED = ("source_line", "field", "reason", "original")
-_COLUMNS = ("source_line", "original", *(column.name for column in ELIGIBILITY.columns))
 _CSV_ANSWERS = "select * replace ('csv' as source_format, 'eligibility/' || check_id as evidence_ref) from landing_csv"
 
 
@@ -53,63 +46,27 @@ def load_eligibility(
     create_tables(con)
     names = (mapping or {}).get(ELIGIBILITY.place, {})
     loaded = Loaded(rows=0, quarantined=0)
-    for file in sorted(files, key=lambda each: each.take_seq):
-        delivery = of_file(ELIGIBILITY, file, extracted_at=extracted_at, timezone=timezone, names=names)
-        loaded += _load_file(con, delivery, file.path.suffix.lower(), file.path.read_bytes(), outcomes)
+    ordered = sorted(files, key=lambda each: each.take_seq)
+    with answers_of([file.path for file in ordered], outcomes=outcomes, timezone=timezone) as answers:
+        for file in ordered:
+            delivery = of_file(ELIGIBILITY, file, extracted_at=extracted_at, timezone=timezone, names=names)
+            loaded += _load_file(con, delivery, file.path, answers)
     return loaded
 
 
 def _load_file(
-    con: duckdb.DuckDBPyConnection, delivery: Delivery, suffix: str, data: bytes, outcomes: Outcomes
+    con: duckdb.DuckDBPyConnection, delivery: Delivery, path: Path, answers: Iterator[Answers | None]
 ) -> Loaded:
-    if suffix == ".csv":
-        return _load_csv(con, delivery, data)
-    if suffix not in (*_X12, ".ndjson"):
+    if path.suffix.lower() == ".csv":
+        return _load_csv(con, delivery, path.read_bytes())
+    if not has_answers(path):
         return Loaded(rows=0, quarantined=reject(con, delivery, "unknown_format"))
-    text = _text(data)
-    if not text.strip():
+    read = next(answers)
+    if read is None:
         return Loaded(rows=0, quarantined=reject(con, delivery, "empty_file"))
-    zone = ZoneInfo(delivery.timezone)
-    if suffix == ".ndjson":
-        return _load_answers(con, delivery, _read_fhir(text, zone, outcomes))
-    return _load_answers(con, delivery, read_271(text, outcomes=outcomes, timezone=zone))
-
-
-def _text(data: bytes) -> str:
-    """X12 is read in any encoding: all that matters of it is ASCII."""
-    if is_utf_16(data):
-        return data.decode("utf-16", "replace")
-    text, has_marks = decoded(data)
-    return data.decode("latin-1") if has_marks else text
-
-
-def _read_fhir(text: str, zone: ZoneInfo, outcomes: Outcomes) -> Iterator[EligibilityAnswer | Unusable]:
-    for line, original in enumerate(text.split("\n"), start=1):
-        if not original.strip():
-            continue
-        try:
-            resource = json.loads(original)
-        except (ValueError, RecursionError):
-            yield Unusable(position=line, reason="not_json", original=original)
-            continue
-        yield read_response(resource, position=line, original=original, outcomes=outcomes, timezone=zone)
-
-
-def _load_answers(
-    con: duckdb.DuckDBPyConnection, delivery: Delivery, read: Iterator[EligibilityAnswer | Unusable]
-) -> Loaded:
-    rows: list[dict[str, object]] = []
-    unusable: list[dict[str, object]] = []
-    for each in read:
-        row = dict(vars(each))
-        row["source_line"] = row.pop("position")
-        if isinstance(each, Unusable):
-            unusable.append(row)
-        else:
-            rows.append({**row, "original": json.dumps(row)})
-    with _registered(con, unusable, _QUARANTINED):
+    with _registered(con, read.unusable):
         quarantined = reject_rows(con, delivery, "select source_line, field, reason, original from landing_arrow")
-    with _registered(con, rows, _COLUMNS):
+    with _registered(con, read.usable):
         con.execute("create or replace temp table landing_answer as from landing_arrow")
     con.execute("create or replace temp view landing_text as from landing_answer")
     loaded = take(con, delivery, _FOUND, quarantined)
@@ -118,11 +75,8 @@ def _load_answers(
 
 
 @contextmanager
-def _registered(
-    con: duckdb.DuckDBPyConnection, rows: list[dict[str, object]], columns: Sequence[str]
-) -> Iterator[None]:
-    schema = pa.schema([(name, pa.int64() if name == "source_line" else pa.string()) for name in columns])
-    con.register("landing_arrow", pa.Table.from_pylist(rows, schema=schema))
+def _registered(con: duckdb.DuckDBPyConnection, table: pa.Table) -> Iterator[None]:
+    con.register("landing_arrow", table)
     try:
         yield
     finally:
