@@ -228,7 +228,7 @@ def test_the_bands_are_those_of_the_policy() -> None:
         assert f"{band.acceptable_from * per:g}" in row[2], metric
 
 
-def accept(con: object, role: Role) -> None:
+def accept(con: object, role: Role, catalog: str) -> None:
     """A draft that is fine."""
 
 
