@@ -3,9 +3,8 @@
 import os
 import select
 import signal
-import subprocess
-import sys
-from collections.abc import Iterator
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import pandas as pd
@@ -19,11 +18,9 @@ from hygiene_pipeline_tests.bed import Bed
 from hygiene_pipeline_tests.test_expectations import CLEAN, PHONE, TYPES, person
 
 
-@pytest.fixture(scope="module")
-def one() -> Iterator[Aide]:
-    started = Aide()
-    yield started
-    started.leave()
+@pytest.fixture
+def one() -> Aide:
+    return aide()
 
 
 def work(*phones: str | None) -> list[Work]:
@@ -60,6 +57,38 @@ def has_ended(process: int, within_seconds: int = 60) -> bool:
         os.close(watched)
 
 
+class Doomed(Aide):
+    """Dies while it is asked for the second time."""
+
+    def ask(self, work: Sequence[Work]) -> int:
+        if self._asked == 1:
+            os.kill(process_of(self), signal.SIGKILL)
+        return super().ask(work)
+
+
+# Stands first: those that follow ask the process that replaces the one killed here.
+def test_one_that_was_killed_is_replaced_what_it_had_is_lost_and_a_build_outlives_it(tmp_path: Path) -> None:
+    bed = Bed()
+    bed.table("raw.person", CLEAN, TYPES)
+    model = person(tmp_path, PHONE)
+    for known in expectation_aide._aides:
+        known.leave()
+    first = Doomed()
+    expectation_aide._aides[:] = [first]
+    assert aide() is first
+    number = first.ask(work("1"))
+    # The first look is lost with it; the table is then built aside, and another process looks at it.
+    assert build_model(bed.con, model).failures == ()
+    with pytest.raises(AideLostError, match="ended"):
+        first.answer(number)
+    with pytest.raises(AideLostError, match="ended"):
+        first.answer(first.ask(work("1")))
+    second = aide()
+    assert second is not first
+    assert second is aide()
+    assert second.answer(second.ask(work("1"))).results[0].passed
+
+
 def test_it_finds_what_is_wrong(one: Aide) -> None:
     found = one.answer(one.ask(work("1", None, "3")))
     assert [(result.test, result.checked, result.failing) for result in found.results] == [("phone is there", 3, 1)]
@@ -85,56 +114,40 @@ def test_more_than_a_pipe_holds_goes_both_ways(one: Aide) -> None:
     assert (found.results[0].failing, len(found.keys["phone is there"])) == (2_000, 1_000)
 
 
-def test_one_that_was_killed_is_replaced_and_what_it_had_is_lost() -> None:
-    first = aide()
-    number = first.ask(work("1"))
-    os.kill(process_of(first), signal.SIGKILL)
-    with pytest.raises(AideLostError, match="ended"):
-        first.answer(number)
-    with pytest.raises(AideLostError, match="ended"):
-        first.answer(first.ask(work("1")))
-    second = aide()
-    assert second is not first
-    assert second is aide()
-    assert second.answer(second.ask(work("1"))).results[0].passed
+@dataclass(frozen=True, kw_only=True)
+class Fork:
+    """A fork that asked an aide of its own and was killed."""
+
+    status: int
+    is_right: bool
+    aide: int
 
 
-def test_a_build_outlives_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    class Doomed(Aide):
-        def ask(self, work: object) -> int:
-            os.kill(process_of(self), signal.SIGKILL)
-            return super().ask(work)
-
-    bed = Bed()
-    bed.table("raw.person", CLEAN, TYPES)
-    model = person(tmp_path, PHONE)
-    doomed = Doomed()
-    monkeypatch.setattr(expectation_aide, "_aides", [doomed])
-    # The first look is lost with it; the table is then built aside, and another process looks at it.
-    assert build_model(bed.con, model).failures == ()
-    assert aide() is not doomed
-    aide().leave()
-
-
-def test_a_fork_has_its_own() -> None:
+@pytest.fixture(scope="module")
+def fork() -> Fork:
     mine = aide()
+    told, telling = os.pipe()
     child = os.fork()
     if not child:
-        own = aide()
-        is_right = own is not mine and own.answer(own.ask(work("1"))).results[0].passed
-        own.leave()
-        os._exit(0 if is_right else 1)
-    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
-    assert mine.answer(mine.ask(work("1"))).results[0].passed
+        try:
+            own = aide()
+            is_right = own is not mine and own.answer(own.ask(work("1"))).results[0].passed
+            os.write(telling, f"{is_right:d} {process_of(own)}".encode())
+        finally:
+            os.kill(os.getpid(), signal.SIGKILL)
+    os.close(telling)
+    status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+    with os.fdopen(told) as words:
+        is_right, own_aide = map(int, words.read().split())
+    return Fork(status=status, is_right=bool(is_right), aide=own_aide)
 
 
-def test_it_ends_with_the_process_that_started_it_however_that_ends() -> None:
-    program = """
-import os, signal
-from hygiene_pipeline.expectation_aide import aide
-print(aide()._process.pid, flush=True)
-os.kill(os.getpid(), signal.SIGKILL)
-"""
-    ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
-    assert ended.returncode == -signal.SIGKILL
-    assert has_ended(int(ended.stdout))
+def test_a_fork_has_its_own(fork: Fork, one: Aide) -> None:
+    assert fork.is_right
+    assert fork.aide != process_of(one)
+    assert one.answer(one.ask(work("1"))).results[0].passed
+
+
+def test_it_ends_with_the_process_that_started_it_however_that_ends(fork: Fork) -> None:
+    assert fork.status == -signal.SIGKILL
+    assert has_ended(fork.aide)
