@@ -155,7 +155,7 @@ def bad_phones_and_replies() -> dict[str, bytes]:
 def bed(tmp_path_factory: pytest.TempPathFactory) -> TinyPractice:
     bed = TinyPractice(tmp_path_factory.mktemp("bad"))
     lay(bed)
-    bed.night(FIRST)
+    bed.night(FIRST, job="bare_night")
     return bed
 
 

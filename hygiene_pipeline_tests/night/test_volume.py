@@ -118,7 +118,7 @@ def test_a_run_without_its_checks_stops_as_well(bed: TinyPractice, good_files: d
 def test_the_good_night_after_them_goes_on(bed: TinyPractice, good_files: dict[str, bytes]) -> None:
     lay(bed, good_files)
     later = datetime.fromisoformat(FIRST) + timedelta(days=2)
-    bed.night(later.isoformat())
+    bed.night(later.isoformat(), job="bare_night")
     issues = bed.rows("select state, first_seen, last_seen from hygiene.issue")
     assert {(row["state"], row["first_seen"].isoformat()) for row in issues} == {("open", FIRST)}
     assert {row["last_seen"] for row in issues} == {later}
