@@ -107,13 +107,15 @@ class Bed:
         Data tests do not run (see `failures`), but the grain must hold.
         """
         models = models_of(self.root)
+        there = self._there()
         for name in topological(models, names):
             model = models[name]
-            self._lay_what_is_missing(model)
+            self._lay_what_is_missing(model, there)
             grain = tuple(test for test in model.tests if test.name == GRAIN_TEST)
             untested = replace(model, tests=grain, columns=tuple(replace(column, tests=()) for column in model.columns))
             built = build_model(self.con, untested, publish_comments=False, expectations=False)
             assert built.published, f"{name}: the grain {model.grain} does not hold"
+            there |= {name, *([model.history_table] if model.history else [])}
 
     def failures(self, name: str) -> dict[str, int]:
         """How many rows fail each data test of a built model (SQL tests only; -1 for one that cannot be run)."""
@@ -129,18 +131,38 @@ class Bed:
     def _existing(self, table: str) -> dict[str, str]:
         return described(self.con, table)
 
-    def _lay_what_is_missing(self, model: Model) -> None:
+    def _there(self) -> set[str]:
+        """Every table and view that exists."""
+        return {
+            name
+            for (name,) in self.con.execute(
+                "select schema_name || '.' || table_name from duckdb_tables()"
+                " union all select schema_name || '.' || view_name from duckdb_views() where not internal"
+            ).fetchall()
+        }
+
+    def _lay_what_is_missing(self, model: Model, there: set[str]) -> None:
         for upstream in model.dependencies:
-            if upstream in self.shapes and not self._existing(upstream):
+            if upstream in self.shapes and upstream not in there:
                 self.table(upstream, [])
+                there.add(upstream)
         for history in model.history_reads + ((model.history_table,) if model.history else ()):
-            if not self._existing(history) and (
-                types := self.shapes.get(history) or _histories(self.root).get(history)
-            ):
+            if history not in there and (types := self.shapes.get(history) or _histories(self.root).get(history)):
                 self.table(history, [], types)
+                there.add(history)
 
 
 def models_of(root: Path) -> dict[str, Model]:
+    """Every model under `root`; those of the project are read once, those of a test each time."""
+    return _shipped_models() if root == SQL else _models_of(root)
+
+
+@cache
+def _shipped_models() -> dict[str, Model]:
+    return _models_of(SQL)
+
+
+def _models_of(root: Path) -> dict[str, Model]:
     """Every model under `root`; one that no models.yml describes has no grain and no words."""
     contracts = {
         f"{file.parent.name}.{contract.name}": contract

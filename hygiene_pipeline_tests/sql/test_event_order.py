@@ -19,14 +19,14 @@ from hygiene_pipeline_tests.sql.cases import DECISIONS, IDENTITY, LINK_NIGHT, RE
 
 TAKEN = datetime(2026, 3, 1, 7, tzinfo=UTC)
 NUMBERS = ("A", "B", "C")
-STAGING = tuple(name for name in models_of(SQL) if name.startswith("staging.ehr_"))
 NAMES = ("merge", "taken_back", "telecom", "patient", "mrn", "appointment", "care_event")
 COMPARED = tuple(f"staging.ehr_{name}" for name in NAMES)
+UNCHANGED = tuple(name for name in models_of(SQL) if name.startswith("staging.ehr_") and name not in COMPARED)
 
 
 @cache
 def warehouse() -> Bed:
-    """Three patients in EHR and CRM; made once, since only the messages differ."""
+    """Three patients in EHR and CRM, and what follows from no message; made once, since only the messages differ."""
     bed = Bed()
     bed.declare("history.identity_patient_link", LINK_NIGHT)
     bed.clock(TAKEN.isoformat())
@@ -47,6 +47,7 @@ def warehouse() -> Bed:
         {"raw": f"(617)253-000{digit}", "e164": f"+1617253000{digit}", "digits": f"617253000{digit}"} for digit in "12"
     ]
     bed.table("staging.phone_number", raw)
+    bed.build(*UNCHANGED)
     return bed
 
 
@@ -66,7 +67,7 @@ def taken(files: Sequence[bytes]) -> dict[str, list[dict[str, Any]]]:
                 bed.con, [file(Path(folder), "ehr_events", content)], extracted_at=TAKEN, timezone="America/New_York"
             )
     assert bed.rows("from quarantine.record") == []
-    bed.build(*STAGING)
+    bed.build(*COMPARED)
     return {name: bed.rows(f"from {name} order by all") for name in COMPARED}
 
 
@@ -130,6 +131,8 @@ def test_what_follows_sees_of_messages_only_the_tables_compared() -> None:
     readers = {name for name, model in models.items() if "raw.ehr_event" in model.dependencies}
     assert readers
     assert readers <= set(COMPARED)
+    for name in UNCHANGED:
+        assert not {"raw.ehr_event", *COMPARED} & set(models[name].dependencies), f"{name} follows from messages too"
 
 
 def test_a_message_changes_the_state_of_its_contact() -> None:
