@@ -50,12 +50,13 @@ def keep_marks(con: duckdb.DuckDBPyConnection, code_versions: Mapping[str, str],
     A replay leaves no marks: its tables show less than was taken, and no run may go on from them.
     """
     forget_marks(con, code_versions)
-    if _is_replayed(con):
+    [(as_of,)] = con.execute("select as_of from policy.clock").fetchall()
+    latest = _latest_night(con)
+    if latest is not None and latest > as_of:
         return
     con.execute(
-        "insert into quality.built_model select unnest(?::varchar[]), (select as_of from policy.clock), ?,"
-        " unnest(?::varchar[]), ?",
-        [list(code_versions), _latest_take(con), list(code_versions.values()), is_slice],
+        "insert into quality.built_model select unnest(?::varchar[]), ?::timestamptz, ?, unnest(?::varchar[]), ?",
+        [list(code_versions), as_of, _latest_take(con), list(code_versions.values()), is_slice],
     )
 
 
@@ -84,12 +85,12 @@ def renewed_now(con: duckdb.DuckDBPyConnection, models: Collection[str]) -> set[
     return {model for model, mark in marks.items() if mark.is_slice and mark.as_of == instant(as_of)}
 
 
-def _is_replayed(con: duckdb.DuckDBPyConnection) -> bool:
+def _latest_night(con: duckdb.DuckDBPyConnection) -> datetime | None:
     try:
-        found = con.execute("select 1 from history.night where as_of > (select as_of from policy.clock) limit 1")
+        row = con.execute("select max(as_of) from history.night").fetchone()
     except duckdb.CatalogException:
-        return False
-    return found.fetchone() is not None
+        return None
+    return row[0] if row else None
 
 
 def _latest_take(con: duckdb.DuckDBPyConnection) -> int:

@@ -171,19 +171,9 @@ def _built_aside(task: _Task) -> Built:
 
 
 def _build(con: duckdb.DuckDBPyConnection, model: Model, table: str) -> tuple[int | None, Types]:
-    """Make the table, in the order of the grain, and see that it is what it promises; its rows and types."""
-    order = ", ".join(quoted(column) for column in model.grain) or "all"
-    rows = None
+    """Make the table and see that it is what it promises; its rows and types."""
     try:
-        _clear_other_kind(con, model, table)
-        if model.materialized == "view":
-            con.execute(f"create or replace view {table} as from ({model.sql}\n)")
-        elif model.renewal:
-            renew(con, model, model.renewal, table)
-            [(rows,)] = con.execute(f"select count(*) from {table}").fetchall()
-        else:
-            made = con.execute(f"create or replace table {table} as from ({model.sql}\n) order by {order}")
-            [(rows,)] = made.fetchall()
+        rows = _make(con, model, table)
     except duckdb.CatalogException as error:
         lacking = [table for table in (*model.dependencies, *model.history_reads) if not described(con, table)]
         told = f"reads {', '.join(lacking)}, not there yet" if lacking else _first_line(error)
@@ -198,8 +188,29 @@ def _build(con: duckdb.DuckDBPyConnection, model: Model, table: str) -> tuple[in
     return rows, types
 
 
-def _clear_other_kind(con: duckdb.DuckDBPyConnection, model: Model, table: str) -> None:
-    """A table is not replaced by a view, nor the other way: a model that changed its kind goes first."""
+def _make(con: duckdb.DuckDBPyConnection, model: Model, table: str) -> int | None:
+    """Make the table in the order of the grain, or the view; its rows."""
+    if model.renewal:
+        _clear_other_kind(con, model, table)
+        renew(con, model, model.renewal, table)
+        [(rows,)] = con.execute(f"select count(*) from {table}").fetchall()
+        return int(rows)
+    is_view = model.materialized == "view"
+    order = ", ".join(quoted(column) for column in model.grain) or "all"
+    kind, ordered = ("view", "") if is_view else ("table", f" order by {order}")
+    sql = f"create or replace {kind} {table} as from ({model.sql}\n){ordered}"
+    try:
+        made = con.execute(sql)
+    except duckdb.CatalogException:
+        # It reads what is not there, or, which is as rare, it was of the other kind.
+        if not _clear_other_kind(con, model, table):
+            raise
+        made = con.execute(sql)
+    return None if is_view else int(made.fetchall()[0][0])
+
+
+def _clear_other_kind(con: duckdb.DuckDBPyConnection, model: Model, table: str) -> bool:
+    """A table is not replaced by a view, nor the other way: a model that changed its kind goes first. If one went."""
     wrong = "table" if model.materialized == "view" else "view"
     schema, _, name = table.partition(".")
     found = con.execute(
@@ -207,8 +218,10 @@ def _clear_other_kind(con: duckdb.DuckDBPyConnection, model: Model, table: str) 
         f" and {wrong}_name = $2",
         [schema, name.strip('"')],
     )
-    if found.fetchone():
-        con.execute(f"drop {wrong} {table}")
+    if not found.fetchone():
+        return False
+    con.execute(f"drop {wrong} {table}")
+    return True
 
 
 def _check_promises(con: duckdb.DuckDBPyConnection, model: Model, table: str, types: Types) -> None:
