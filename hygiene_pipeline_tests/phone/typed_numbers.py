@@ -2,6 +2,7 @@
 
 import json
 import random
+from functools import cache
 from pathlib import Path
 
 import phonenumbers
@@ -32,6 +33,7 @@ _WRAPPINGS = (
 )
 
 
+@cache
 def examples() -> list[str]:
     """The library's example of every type in every region, and an invalid one, as written at home and abroad."""
     numbers = [
