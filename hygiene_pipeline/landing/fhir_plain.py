@@ -55,8 +55,11 @@ def is_plain(resource: str, today: date) -> str:
 def _identifiers_are_its_own(resource: str) -> str:
     if all(element.name != "identifier" for element in elements(resource)):
         return "(not has_identifiers or x.identifier is not null)"
-    # Where they are kept, an object in their place would be a fault; others have an identifier, which is an object.
-    return "case when x.identifier is not null then true else not contains(text, '\"identifier\"') end"
+    # Where they are kept, an object in their place would be a fault. What it refers to may have one: an object.
+    return (
+        "case when x.identifier is not null then true when has_identifiers then false"
+        " when contains(text, '\"identifier\"') then not json_exists(text, '$.identifier') else true end"
+    )
 
 
 def _tests(element: Element, resource: str) -> Iterator[str]:
