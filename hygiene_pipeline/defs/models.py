@@ -4,16 +4,18 @@ A layer is one step that builds the selected models in the order of their depend
 and only then put in place; if a blocking check fails, the old table stands and the run stops.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import groupby
 
 import dagster as dg
+from duckdb import DuckDBPyConnection
 
 from hygiene_pipeline import night as nights
 from hygiene_pipeline.defs.partitions import OWNERS, WAREHOUSE_POOL, practices
 from hygiene_pipeline.defs.resources import Deployment
 from hygiene_pipeline.lineage_store import LineageStore
-from hygiene_pipeline.model_build import Built, build_model, finished
+from hygiene_pipeline.model_build import BlockingTestFailedError, Built, ModelFailedError, build_model, finished
+from hygiene_pipeline.model_contracts import ContractError
 from hygiene_pipeline.model_tests import TestResult
 from hygiene_pipeline.progress import tell
 from hygiene_pipeline.sql_models import Model, ModelTest, followed, topological
@@ -79,31 +81,36 @@ def _layer(layer: str, models: dict[str, Model]) -> dg.AssetsDefinition:
             con = night.warehouse.con
             lineages = LineageStore(con, list(own.values())) if deployment.describe else None
             looked_at: list[Built] = []
-            kept_back = None
-            for name in topological(models, wanted):
-                tell(f"{layer}: {own[name].table.replace('_', ' ')}")
-                built = build_model(
-                    con,
-                    own[name],
-                    expectations=deployment.border_checks,
-                    publish_comments=deployment.describe,
-                    wait=False,
-                )
-                if built.published:
-                    yield _materialized(own[name], built, lineages)
-                yield from _evaluations(context, own[name], built)
-                if built.asked:
-                    looked_at.append(built)
-                if not built.published:
-                    kept_back = built
-                    break
-            # While expectations that only warn were looked at elsewhere, the next models were built here.
-            for early in looked_at:
-                yield from _evaluations(context, own[early.model], finished(con, early), after=early)
-            if kept_back:
-                kept_back.raise_if_blocked()
+            try:
+                for name in topological(models, wanted):
+                    tell(f"{layer}: {own[name].table.replace('_', ' ')}")
+                    built = build_model(
+                        con,
+                        own[name],
+                        expectations=deployment.border_checks,
+                        publish_comments=deployment.describe,
+                        wait=False,
+                    )
+                    if built.asked:
+                        looked_at.append(built)
+                    if built.published:
+                        yield _materialized(own[name], built, lineages)
+                    yield from _evaluations(context, own[name], built)
+                    built.raise_if_blocked()
+            except (ModelFailedError, ContractError, BlockingTestFailedError):
+                yield from _told_late(context, own, con, looked_at)
+                raise
+            yield from _told_late(context, own, con, looked_at)
 
     return layer_assets
+
+
+def _told_late(
+    context: dg.AssetExecutionContext, models: Mapping[str, Model], con: DuckDBPyConnection, looked_at: Sequence[Built]
+) -> Iterator[dg.AssetCheckResult]:
+    """What expectations that only warn found elsewhere while the next models were built here."""
+    for early in looked_at:
+        yield from _evaluations(context, models[early.model], finished(con, early), after=early)
 
 
 def _materialized(model: Model, built: Built, lineages: LineageStore | None) -> dg.MaterializeResult[None]:
