@@ -71,7 +71,12 @@ def renew_the_touched(context: dg.OpExecutionContext, deployment: Deployment) ->
         if outcome.built_whole_because:
             tell("reading phone numbers")
             _record(context, _PHONES, normalise_texts(night))
-        _build_the_rest(context, deployment, night, run)
+        try:
+            _build_the_rest(context, deployment, night, run)
+        except BaseException:
+            # The run ends here, and what it has renewed stands.
+            _record_renewed(context, night)
+            raise
 
 
 @dg.op(ins={"renewed": dg.In(dg.Nothing)}, out=dg.Out(dg.Nothing), pool=WAREHOUSE_POOL)
@@ -85,8 +90,7 @@ def correct_the_crm(context: dg.OpExecutionContext, deployment: Deployment) -> N
             written = write_back(night, only_touched=_DECIDING in touched)
         finally:
             # Only now: to tell Dagster of forty tables takes a second, which the CRM need not wait.
-            for name in sorted({*touched, _PHONES}) if touched else ():
-                _record(context, name, _TOUCHED)
+            _record_renewed(context, night)
         _record(context, "sync.crm_change", written)
         tell("asking patients to confirm numbers")
         _record(context, "sync.message", ask_patients(night))
@@ -113,6 +117,13 @@ def _build_the_rest(context: dg.OpExecutionContext, deployment: Deployment, nigh
         )
         built.raise_if_blocked()
         _record(context, name, {} if built.rows is None else {"dagster/row_count": built.rows})
+
+
+def _record_renewed(context: dg.OpExecutionContext, night: Night) -> None:
+    """Say of every table of which this run has renewed rows that it was materialized."""
+    touched = renewed_now(night.warehouse.con, nights.models())
+    for name in sorted({*touched, _PHONES}) if touched else ():
+        _record(context, name, _TOUCHED)
 
 
 def _record(context: dg.OpExecutionContext, table: str, shown: _Shown) -> None:

@@ -8,7 +8,9 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
+from hygiene_pipeline.defs import event_jobs
 from hygiene_pipeline.defs.sensors import ehr_event_arrived, eligibility_arrived, reply_arrived
+from hygiene_pipeline.model_build import ModelFailedError
 from hygiene_pipeline_tests.night import formats
 from hygiene_pipeline_tests.night.bed import FIRST, PRACTICE, TinyPractice
 from hygiene_pipeline_tests.night.systems import PAYER, phone_of
@@ -68,6 +70,15 @@ def arrivals() -> dict[str, dict[str, bytes]]:
     }
 
 
+def materialized_in(instance: dg.DagsterInstance, run_id: str) -> set[str]:
+    """The tables that a run has told Dagster of."""
+    return {
+        event.dagster_event.asset_key.to_user_string()
+        for event in instance.all_logs(run_id, of_type=dg.DagsterEventType.ASSET_MATERIALIZATION)
+        if event.dagster_event and event.dagster_event.asset_key
+    }
+
+
 @pytest.fixture(scope="module")
 def bed(tmp_path_factory: pytest.TempPathFactory) -> TinyPractice:
     bed = TinyPractice(tmp_path_factory.mktemp("events"), people=4)
@@ -85,15 +96,10 @@ def runs(bed: TinyPractice) -> Iterator[dict[str, Run]]:
             bed.write(arrivals()[job])
             outcome = bed.run(as_of, job=job, instance=instance)
             assert outcome.success, outcome.problems
-            events = instance.all_logs(outcome.run_id, of_type=dg.DagsterEventType.ASSET_MATERIALIZATION)
             left = bed.tables()
             found[job] = Run(
                 left=left,
-                materialized={
-                    event.dagster_event.asset_key.to_user_string()
-                    for event in events
-                    if event.dagster_event and event.dagster_event.asset_key
-                },
+                materialized=materialized_in(instance, outcome.run_id),
                 touched={name for name, rows in left.items() if tables.get(name) != rows},
                 written={(row["contact_id"], row["field"], row["after_value"]) for row in bed.crm_log()[log:]},
             )
@@ -179,6 +185,34 @@ def test_the_run_after_a_replay_shows_every_source_as_of_now(bed: TinyPractice, 
     own = ("staging.reply", "staging.pm_eligibility", "staging.ehr_care_event")
     now = bed.tables("staging")
     assert {name: now[name] for name in own} == {name: runs["reply_event"].left[name] for name in own}
+
+
+def test_a_run_that_fails_shows_what_it_renewed_and_the_next_one_goes_on(
+    bed: TinyPractice, runs: dict[str, Run], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise ModelFailedError("it fails here")
+
+    reply = {
+        "contact_id": "C04",
+        "received_at": "2026-03-02T18:30:00Z",
+        "channel": "sms",
+        "kind": "stop",
+        "value": "STOP",
+    }
+    bed.write({"replies/evening.ndjson": formats.ndjson_bytes([reply])})
+    before = len(bed.crm_log())
+    with monkeypatch.context() as patch, dg.DagsterInstance.ephemeral() as instance:
+        patch.setattr(event_jobs, "build_model", fail)
+        outcome = bed.run("2026-03-02T19:00:00+00:00", job="reply_event", instance=instance)
+        assert (outcome.success, len(bed.crm_log())) == (False, before)
+        assert {"raw/replies", "staging/reply", "hygiene/contact_status"} <= materialized_in(instance, outcome.run_id)
+    assert bed.run("2026-03-02T19:05:00+00:00", job="reply_event").success
+    assert {(row["contact_id"], row["field"]) for row in bed.crm_log()[before:]} == {
+        ("C04", "sms_opt_out"),
+        ("C04", "email_opt_out"),
+        ("C04", "call_opt_out"),
+    }
 
 
 def long_ago(path: Path, *, hours: int) -> None:
