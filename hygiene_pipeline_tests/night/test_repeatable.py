@@ -22,8 +22,8 @@ class Runs:
     crm: dict[str, object] = field(default_factory=dict)
     wherever: dict[str, str] = field(default_factory=dict)
 
-    def night(self, name: str, as_of: str, *, job: str = "nightly") -> None:
-        self.bed.night(as_of, job=job)
+    def night(self, name: str, as_of: str) -> None:
+        self.bed.night(as_of)
         self.tables[name] = self.bed.tables()
         self.log[name] = len(self.bed.crm_log())
         self.crm[name] = self.bed.crm()
@@ -74,8 +74,7 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> Runs:
     runs.bed.deliver()
     runs.night("first", FIRST)
     runs.wherever = runs.bed.tables(*RESULTS, without=PLACE_OF_A_RECORD)
-    # The tables that only the nightly makes are made again, and compared, by the later nights.
-    runs.night("first again", FIRST, job="bare_night")
+    runs.night("first again", FIRST)
     the_next_day(runs.bed)
     runs.bed.deliver("day1")
     runs.night("second", SECOND)
