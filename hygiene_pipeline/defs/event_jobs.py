@@ -85,9 +85,9 @@ def correct_the_crm(context: dg.OpExecutionContext, deployment: Deployment) -> N
     run = EVENT_RUNS[context.job_name]
     with deployment.night(context.partition_key) as night:
         tell("writing back to the CRM")
-        touched = renewed_now(night.warehouse.con, nights.models())
+        only_touched = bool(renewed_now(night.warehouse.con, [_DECIDING]))
         try:
-            written = write_back(night, only_touched=_DECIDING in touched)
+            written = write_back(night, only_touched=only_touched)
         finally:
             # Only now: to tell Dagster of forty tables takes a second, which the CRM need not wait.
             _record_renewed(context, night)

@@ -1,7 +1,7 @@
 """One database a role, with the minimum that the role needs, replaced by one rename."""
 
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor, wait
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 
 import dagster as dg
@@ -50,7 +50,6 @@ def published(context: dg.AssetExecutionContext, deployment: Deployment) -> Iter
             name: threads.submit(_build, night, name, night.key(name), is_checked=deployment.border_checks)
             for name in chosen
         }
-        wait(building.values())
         for name, built in building.items():
             if built.exception() is None:
                 rows = built.result()
