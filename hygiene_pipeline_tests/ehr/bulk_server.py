@@ -33,7 +33,10 @@ _LONGEST_ASSERTION = 300
 
 @dataclass(frozen=True, kw_only=True)
 class Trouble:
-    """What goes wrong once: a status, tokens that end, a body that breaks off after so many bytes or stalls there."""
+    """What goes wrong once: a status, tokens that end, a body that breaks off after so many bytes or stalls there.
+
+    A body that is no longer than that is sent as it is: who has all of it may ask for the next over the connection.
+    """
 
     status: int = 0
     retry_after: str | None = None
@@ -326,7 +329,7 @@ class BulkServer:
         if trouble.drop_after is not None:
             yield content[: trouble.drop_after]
             raise ConnectionResetError
-        if trouble.stall_after is not None:
+        if trouble.stall_after is not None and trouble.stall_after < len(content):
             yield content[: trouble.stall_after]
             with self._changed:
                 self.stalled += 1
