@@ -86,7 +86,8 @@ def measure(words: str, as_of: datetime, job: str) -> None:
 
 def one_run(as_of: datetime, job: str) -> None:
     """Run the job and say what it cost."""
-    from hygiene_pipeline.defs.in_process import run_job, unrecorded_runs
+    from hygiene_pipeline.defs.in_process import run_job
+    from hygiene_pipeline.defs.unrecorded import unrecorded_runs
     from hygiene_pipeline.night import open_night
 
     with unrecorded_runs() as instance:

@@ -34,7 +34,8 @@ simulate_only('riverside', patients={}, days=1, seed=1, on_day=str)
 """
 NIGHT = """
 from datetime import UTC, datetime
-from hygiene_pipeline.defs.in_process import run_job, unrecorded_runs
+from hygiene_pipeline.defs.in_process import run_job
+from hygiene_pipeline.defs.unrecorded import unrecorded_runs
 now = datetime.now(UTC).replace(microsecond=0)
 with unrecorded_runs() as instance:
     # First as of the simulated day, then as of today: a practice's first run of a day is its night.

@@ -13,6 +13,7 @@ from pathlib import Path
 import dagster as dg
 
 from hygiene_pipeline import expectations
+from hygiene_pipeline.defs.unrecorded import unrecorded_runs
 from hygiene_pipeline.failures import NightStoppedError, PracticeFileError
 from hygiene_pipeline.folders import Folders
 from hygiene_pipeline.night import open_night
@@ -49,13 +50,6 @@ def recorded_runs() -> Iterator[dg.DagsterInstance]:
         shutil.copyfile(_SHIPPED_SETTINGS, settings)
     logging.getLogger("alembic").setLevel(logging.WARNING)
     with dg.DagsterInstance.get() as instance:
-        yield instance
-
-
-@contextmanager
-def unrecorded_runs() -> Iterator[dg.DagsterInstance]:
-    """An instance in memory, for runs whose events nobody will look at."""
-    with dg.DagsterInstance.ephemeral() as instance:
         yield instance
 
 
@@ -119,7 +113,6 @@ def night_runner(practice: str) -> Iterator[Callable[[datetime, bool], None]]:
     with recorded_runs() as recorded:
 
         def run_night(as_of: datetime, is_looked_at: bool) -> None:
-            # Each other night has an instance of its own: what it would remember of the one before only slows it down.
             with nullcontext(recorded) if is_looked_at else unrecorded_runs() as instance:
                 outcome = run_job(
                     "nightly" if is_looked_at else "bare_night",

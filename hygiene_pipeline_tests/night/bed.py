@@ -20,7 +20,8 @@ from typing import Any
 import dagster as dg
 import pytest
 
-from hygiene_pipeline.defs.in_process import Outcome, run_job, unrecorded_runs
+from hygiene_pipeline.defs.in_process import Outcome, run_job
+from hygiene_pipeline.defs.unrecorded import unrecorded_runs
 from hygiene_pipeline.folders import PracticeFolders
 from hygiene_pipeline.night import open_night
 from hygiene_pipeline_tests.night.systems import Systems

@@ -7,7 +7,7 @@ import dagster as dg
 import pytest
 
 from hygiene_pipeline.definitions import defs
-from hygiene_pipeline.defs.in_process import unrecorded_runs
+from hygiene_pipeline.defs.unrecorded import unrecorded_runs
 from hygiene_pipeline.landing.fetch_pm import CREDENTIALS
 from hygiene_pipeline_tests.night.bed import FIRST, PRACTICE, SECOND, TinyPractice
 from hygiene_pipeline_tests.pm.tebra_server import CUSTOMER_KEY, PASSWORD, USER, TebraServer, tebra_server

@@ -9,7 +9,6 @@ import dagster as dg
 import pytest
 
 from hygiene_pipeline.definitions import defs
-from hygiene_pipeline.defs.in_process import unrecorded_runs
 from hygiene_pipeline_tests.night.bed import PRACTICE, TinyPractice
 from hygiene_pipeline_tests.night.systems import phone_of
 from hygiene_pipeline_tests.phone.vendor_server import Call, Reply, serving, twilio_body
@@ -70,7 +69,7 @@ class Story:
             self.first_plan = self.bed.rows(PLAN)
             self.calls_when_refused = len(server.calls)
             is_locked[0] = False
-            with unrecorded_runs() as instance:
+            with dg.DagsterInstance.ephemeral() as instance:
                 self.outcome = self.bed.run(at.isoformat(), instance=instance)
                 self.events = "".join(repr(each) for each in instance.all_logs(self.outcome.run_id))
             self.second_plan = self.bed.rows(PLAN)
