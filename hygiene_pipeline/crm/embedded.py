@@ -89,10 +89,14 @@ class EmbeddedCrm(Crm):
 
     def seed(self, rows: Iterable[Mapping[str, str | None]]) -> int:
         """Fill an empty CRM; one that already has contacts is left alone. Returns how many were added."""
+        return self.seed_rows(map(_values, rows))
+
+    def seed_rows(self, rows: Iterable[tuple[str | None, ...]]) -> int:
+        """`seed`, each contact in the order of CONTACT_COLUMNS and without empty texts."""
         with self._transaction() as con:
             if con.execute("select exists (select 1 from contact)").fetchone()[0]:
                 return 0
-            return con.executemany(_INSERT, (_values(row) for row in rows)).rowcount
+            return con.executemany(_INSERT, rows).rowcount
 
     def add(self, row: Mapping[str, str | None], *, editor: str, at: datetime) -> None:
         """A person creates a contact."""

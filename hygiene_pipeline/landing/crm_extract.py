@@ -5,7 +5,7 @@ from `crm/contacts.csv`, which then is that night's extract.
 """
 
 import hashlib
-from collections.abc import Collection, Iterator
+from collections.abc import Collection
 from datetime import datetime
 
 import pyarrow as pa
@@ -15,7 +15,7 @@ from hygiene_pipeline.crm.protocol import CONTACT_COLUMNS
 from hygiene_pipeline.folders import PracticeFolders
 from hygiene_pipeline.landing.file import LandingFile, Loaded
 from hygiene_pipeline.landing.ledger import mark_taken, next_take_seq
-from hygiene_pipeline.landing.places import EXTRACTS, Column
+from hygiene_pipeline.landing.places import EXTRACTS
 from hygiene_pipeline.landing.tabular import load_rows
 from hygiene_pipeline.landing.take import Taken, take
 from hygiene_pipeline.practice import Practice
@@ -53,27 +53,25 @@ def _seed(
     settle_seconds: float,
 ) -> Taken:
     taken = take(warehouse, practice, folders, [PLACE], as_of=as_of, settle_seconds=settle_seconds)
-    crm.seed(_latest_contacts(warehouse))
+    crm.seed_rows(_latest_contacts(warehouse))
     return taken[PLACE]
 
 
-def _latest_contacts(warehouse: Warehouse) -> Iterator[dict[str, str | None]]:
-    columns = [column.name for column in EXTRACTS[PLACE].columns]
-    texts = ", ".join(_as_text(column) for column in EXTRACTS[PLACE].columns)
-    rows = warehouse.rows(
+def _latest_contacts(warehouse: Warehouse) -> list[tuple[str | None, ...]]:
+    types = {column.name: column.type for column in EXTRACTS[PLACE].columns}
+    texts = ", ".join(f"nullif({_as_text(column, types[column])}, '')" for column in CONTACT_COLUMNS)
+    return warehouse.con.execute(
         f"""select {texts} from raw.crm_contacts where not is_removed
             qualify row_number() over (
               partition by contact_id order by extracted_at desc, take_seq desc, last_modified desc, row_hash desc) = 1
             order by contact_id"""
-    )
-    for row in rows:
-        yield {column: None if value is None else str(value) for column, value in zip(columns, row, strict=True)}
+    ).fetchall()
 
 
-def _as_text(column: Column) -> str:
-    if column.type == "timestamptz":
-        return f"strftime({column.name} at time zone 'UTC', '%Y-%m-%dT%H:%M:%S.%f') || '+00:00'"
-    return f"cast({column.name} as varchar)"
+def _as_text(column: str, kind: str) -> str:
+    if kind == "timestamptz":
+        return f"strftime({column} at time zone 'UTC', '%Y-%m-%dT%H:%M:%S.%f') || '+00:00'"
+    return f"cast({column} as varchar)"
 
 
 def _batch(rows: list[tuple[str | None, ...]]) -> pa.RecordBatch:
