@@ -12,7 +12,7 @@ The id is that of the shipped practice: the partitions are read once a process, 
 import hashlib
 import sqlite3
 from collections.abc import Iterator, Mapping
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, nullcontext
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -94,10 +94,9 @@ class TinyPractice:
     def run(
         self, as_of: str, *, job: str = "nightly", instance: dg.DagsterInstance | None = None, is_thorough: bool = False
     ) -> Outcome:
-        """Run a job; its outcome may be a failure."""
+        """Run a job; its outcome may be a failure. Its events are kept only in an `instance` that is given."""
         at = datetime.fromisoformat(as_of)
-        with self.environment(), unrecorded_runs() as unrecorded:
-            used = instance or unrecorded
+        with self.environment(), nullcontext(instance) if instance else unrecorded_runs() as used:
             return run_job(job, PRACTICE, as_of=at, instance=used, is_thorough=is_thorough, settle_seconds=0)
 
     def night(self, as_of: str, *, job: str = "nightly") -> None:
