@@ -5,6 +5,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
 START, END = b"\x0b", b"\x1c\r"
+_PATIENCE_SECONDS = 60
 
 
 def framed(message: str | bytes) -> bytes:
@@ -47,7 +48,7 @@ class Sender:
 
 
 @contextmanager
-def connected(port: int, *, seconds: float = 10) -> Iterator[Sender]:
-    """A sender connected to a port of this machine."""
-    with socket.create_connection(("127.0.0.1", port), timeout=seconds) as opened:
+def connected(port: int) -> Iterator[Sender]:
+    """A sender connected to a port of this machine; one that waits in vain fails."""
+    with socket.create_connection(("127.0.0.1", port), timeout=_PATIENCE_SECONDS) as opened:
         yield Sender(opened)
