@@ -17,7 +17,17 @@ from hygiene_pipeline.phone.protocol import (
     ServiceBusyError,
     ServiceRefusedError,
 )
-from hygiene_pipeline_tests.phone.vendor_server import BREAK, HOLD, Call, Reply, Script, numverify_body, serving
+from hygiene_pipeline_tests.phone.vendor_server import (
+    BREAK,
+    HOLD,
+    PATIENCE_SECONDS,
+    Call,
+    Reply,
+    Script,
+    numverify_body,
+    patience_with,
+    serving,
+)
 
 PHONE = "+16172530000"
 KEY = "key-0123456789"
@@ -27,7 +37,7 @@ REQUEST = LookupRequest(phone=PHONE, packages=("lookup",))
 @contextmanager
 def asking(script: Script, path: str = "", **changes: Any) -> Iterator[tuple[NumverifyLookup, list[Call]]]:
     with serving(script) as server:
-        access = {"key": KEY, "base_url": server.url + path, **changes}
+        access = {"key": KEY, "base_url": server.url + path, "timeout_seconds": PATIENCE_SECONDS, **changes}
         service = NumverifyLookup(NumverifyAccess(**access))
         yield service, server.calls
         service.close()
@@ -119,7 +129,7 @@ def test_a_failure_is_told_in_one_line_without_number_or_key(
     for name in ("httpx", "httpcore", "httpcore.http11", "httpcore.connection"):
         caplog.set_level(logging.DEBUG, logger=name)
     with (
-        asking(lambda _: reply, timeout_seconds=0.2, key_in="query") as (service, _),
+        asking(lambda _: reply, timeout_seconds=patience_with(reply), key_in="query") as (service, _),
         pytest.raises(kind) as failed,
     ):
         service.ask(REQUEST)

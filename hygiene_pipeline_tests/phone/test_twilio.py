@@ -20,7 +20,18 @@ from hygiene_pipeline.phone.protocol import (
 )
 from hygiene_pipeline.phone.retry_after import retry_after_seconds
 from hygiene_pipeline.phone.twilio import TwilioAccess, TwilioLookup
-from hygiene_pipeline_tests.phone.vendor_server import BREAK, HOLD, Call, Reply, Script, serving, twilio, twilio_body
+from hygiene_pipeline_tests.phone.vendor_server import (
+    BREAK,
+    HOLD,
+    PATIENCE_SECONDS,
+    Call,
+    Reply,
+    Script,
+    patience_with,
+    serving,
+    twilio,
+    twilio_body,
+)
 
 PHONE = "+16172530000"
 SECRET = "secret-0123456789"
@@ -31,8 +42,8 @@ REQUEST = LookupRequest(phone=PHONE, packages=EVERYTHING, last_confirmed_on=date
 @contextmanager
 def asking(script: Script, **changes: Any) -> Iterator[tuple[TwilioLookup, list[Call]]]:
     with serving(script) as server:
-        access = {"account_sid": "AC01", "username": "SK01", "secret": SECRET, "base_url": server.url, **changes}
-        service = TwilioLookup(TwilioAccess(**access))
+        access = {"account_sid": "AC01", "username": "SK01", "secret": SECRET, "base_url": server.url}
+        service = TwilioLookup(TwilioAccess(**{"timeout_seconds": PATIENCE_SECONDS, **access, **changes}))
         yield service, server.calls
         service.close()
 
@@ -197,7 +208,7 @@ def test_a_failure_is_told_in_one_line_without_the_number(
     caplog.set_level(logging.DEBUG)
     for name in ("urllib3", "urllib3.connectionpool", "twilio.http_client", "httpx"):
         caplog.set_level(logging.DEBUG, logger=name)
-    with asking(lambda _: reply, timeout_seconds=0.2) as (service, _), pytest.raises(kind) as failed:
+    with asking(lambda _: reply, timeout_seconds=patience_with(reply)) as (service, _), pytest.raises(kind) as failed:
         service.ask(REQUEST)
     text = str(failed.value)
     assert told in text

@@ -1,4 +1,4 @@
-"""A lookup vendor on 127.0.0.1: real HTTP, answers by script, and a count of the calls it saw and the answers it sent.
+"""A lookup vendor on 127.0.0.1: real HTTP, answers by script, and a count of the calls it saw and the answers it gave.
 
 It keeps connections open and answers many at once, as the vendors do. A body is what a script gives for a number; the
 script may ask for a pause, break the connection, or hold a call for ever.
@@ -15,6 +15,8 @@ from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
 BREAK, HOLD = "break", "hold"
+PATIENCE_SECONDS = 60
+"""A client's timeout for what comes, long enough for any machine."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,6 +41,11 @@ class Reply:
 
 
 Script = Callable[[Call], Reply]
+
+
+def patience_with(reply: Reply) -> float:
+    """A client's timeout: short only for what never comes."""
+    return 0.2 if reply.status == HOLD else PATIENCE_SECONDS
 
 
 class VendorServer(ThreadingHTTPServer):
@@ -90,7 +97,7 @@ class _Handler(BaseHTTPRequestHandler):
         if reply.after:
             threading.Event().wait(reply.after)
         if reply.status == HOLD:
-            self.server.released.wait(30)
+            self.server.released.wait()
         if isinstance(reply.status, str):
             self.close_connection = True
             return
@@ -102,9 +109,10 @@ class _Handler(BaseHTTPRequestHandler):
         self.send_header("Content-Length", str(len(content)))
         self.end_headers()
         self.wfile.write(content)
-        self.wfile.flush()
+        # Before the client can have it, so that whoever heard of the answer finds it counted.
         with self.server.lock:
             self.server.answered[call.number] += 1
+        self.wfile.flush()
 
     def log_message(self, format: str, *args: object) -> None:
         """Nothing: a test reads what the client logs."""
