@@ -43,7 +43,7 @@ class Receiver:
     def stop(self) -> int:
         """Ask it to stop; returns its exit status."""
         self.process.send_signal(signal.SIGTERM)
-        return self.process.wait(15)
+        return self.process.wait(60)
 
 
 def landing(root: Path) -> Path:

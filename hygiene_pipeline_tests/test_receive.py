@@ -6,6 +6,7 @@ import subprocess
 from concurrent.futures import ThreadPoolExecutor
 from itertools import count
 from pathlib import Path
+from threading import Semaphore
 
 import pytest
 from pydantic import ValidationError
@@ -25,14 +26,15 @@ def stored(root: Path) -> list[str]:
     return [re.search(rb"\|ADT\^A08\|(\w+)\|", each)[1].decode() for each in contents]  # type: ignore[index]
 
 
-def send_until_killed(port: int, name: str) -> list[str]:
-    """Send one after the other; returns the control ids that were acknowledged."""
+def send_until_killed(port: int, name: str, one_more: Semaphore) -> list[str]:
+    """Send one after the other; returns the control ids that were acknowledged, of each of which `one_more` hears."""
     acknowledged = []
     try:
         with connected(port) as sender:
             for number in count():
                 if sender.ask(message("ADT^A08", f"{name}n{number}")) == "AA":
                     acknowledged.append(f"{name}n{number}")
+                    one_more.release()
     except (OSError, EOFError):
         return acknowledged
     return acknowledged
@@ -41,14 +43,20 @@ def send_until_killed(port: int, name: str) -> list[str]:
 def test_what_was_acknowledged_is_there_once_whenever_it_is_killed(tmp_path: Path) -> None:
     acknowledged: list[str] = []
     for life in range(2):
-        with running("listen", tmp_path) as receiver, ThreadPoolExecutor(4) as senders:
-            sending = [senders.submit(send_until_killed, receiver.port, f"L{life}s{each}") for each in range(4)]
+        one_more = Semaphore(0)
+        # The receiver ends first, whatever happens: until then the senders go on.
+        with ThreadPoolExecutor(4) as senders, running("listen", tmp_path) as receiver:
+            sending = [
+                senders.submit(send_until_killed, receiver.port, f"L{life}s{each}", one_more) for each in range(4)
+            ]
             with connected(receiver.port) as sender:
                 # The senders of the life before send again what they got no answer to.
                 again = [f"L{life - 1}s{each}n{number}" for each in range(4) for number in range(40)] if life else []
                 assert set(sender.codes(message("ADT^A08", each) for each in again)) <= {"AA"}
                 for number in range(30):
                     assert sender.ask(message("ADT^A08", f"L{life}own{number}")) == "AA"
+            # Killed while they send, however late they began.
+            assert all(one_more.acquire(timeout=60) for _ in range(21))
             receiver.kill()
             acknowledged += [each for task in sending for each in task.result()]
     kept = stored(tmp_path)

@@ -14,6 +14,7 @@ from hygiene_pipeline_tests.ehr.test_fhir_events import PLAN, notification
 from hygiene_pipeline_tests.receiver import PRACTICE, landing, running
 
 MEDIA_TYPE = "application/fhir+json"
+PATIENCE_SECONDS = 60
 
 
 @pytest.fixture(scope="module")
@@ -26,7 +27,8 @@ def client(root: Path) -> Iterator[httpx.Client]:
     with running("webhook", root, settings="{webhook: {port: 0, max_body_kib: 64}}") as receiver:
         secret = (root / "keys" / PRACTICE / "webhook.key").read_text().strip()
         headers = {"X-Hygiene-Secret": secret, "Content-Type": MEDIA_TYPE}
-        with httpx.Client(base_url=receiver.address.removesuffix(PATH), headers=headers) as client:
+        address = receiver.address.removesuffix(PATH)
+        with httpx.Client(base_url=address, headers=headers, timeout=PATIENCE_SECONDS) as client:
             yield client
         assert receiver.stop() == 0
 
@@ -116,7 +118,8 @@ def test_what_was_answered_outlives_a_kill(tmp_path: Path) -> None:
             secret = (tmp_path / "keys" / PRACTICE / "webhook.key").read_text().strip()
             headers = {"X-Hygiene-Secret": secret, "Content-Type": MEDIA_TYPE}
             bodies = [json.dumps({**PLAN, "id": f"c{number}"}).encode() for number in range(10 + 5 * life)]
-            with httpx.Client(base_url=receiver.address.removesuffix(PATH), headers=headers) as client:
+            address = receiver.address.removesuffix(PATH)
+            with httpx.Client(base_url=address, headers=headers, timeout=PATIENCE_SECONDS) as client:
                 assert {client.post(PATH, content=body).status_code for body in bodies} == {200}
             receiver.kill()
     kept = [
