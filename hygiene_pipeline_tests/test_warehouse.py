@@ -71,7 +71,7 @@ def test_another_thread_waits_its_turn(tmp_path):
         other.start()
         other.join(0.2)
         assert seen == []
-    other.join(10)
+    other.join(60)
     assert seen == ["thread"]
 
 
@@ -89,9 +89,9 @@ def test_it_waits_for_another_process_and_says_so_when_that_takes_too_long(tmp_p
     ):
         pass
     threading.Timer(0.3, holder.stdin.close).start()
-    with open_warehouse(path, key=KEY, wait_seconds=20) as warehouse:
+    with open_warehouse(path, key=KEY, wait_seconds=60) as warehouse:
         assert warehouse.value("select 3") == 3
-    holder.wait(10)
+    holder.wait(60)
 
 
 def fail_halfway(warehouse):
