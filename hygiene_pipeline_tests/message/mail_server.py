@@ -98,7 +98,7 @@ def mail_server(*, tls: ssl.SSLContext | None = None, is_tls_at_once: bool = Fal
         own |= {"ssl_context": tls, "auth_require_tls": False}
     elif tls:
         own |= {"tls_context": tls}
-    controller = _Controller(handler, hostname="127.0.0.1", port=0, **own)
+    controller = _Controller(handler, hostname="127.0.0.1", port=0, ready_timeout=60, **own)
     controller.start()
     handler.sessions = 0
     try:

@@ -3,7 +3,6 @@
 import base64
 import json
 import threading
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -42,6 +41,7 @@ class TwilioServer:
         self.price: str | None = None
         self.account_status = "active"
         self.is_list_broken = False
+        self.closing = threading.Event()
 
     def make(self, form: dict[str, str]) -> dict[str, Any]:
         made = {
@@ -79,7 +79,7 @@ class _Handler(BaseHTTPRequestHandler):
         if failure is None:
             self._answer(201, made)
         elif failure.is_silent:
-            time.sleep(0.3)
+            self.twilio.closing.wait()
         elif not failure.goes_away:
             self._fail(failure, form["To"])
 
@@ -149,6 +149,7 @@ def twilio_server(at: datetime) -> Iterator[tuple[TwilioServer, str]]:
     try:
         yield twilio, f"http://127.0.0.1:{http.server_address[1]}"
     finally:
+        twilio.closing.set()
         http.shutdown()
         http.server_close()
         thread.join()
