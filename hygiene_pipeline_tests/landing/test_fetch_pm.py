@@ -86,7 +86,7 @@ class Desk:
 
 @pytest.fixture
 def desk(tmp_path: Path) -> Iterator[Desk]:
-    with tebra_server(pace=PACE) as server:
+    with tebra_server() as server:
         server.patients = [patient(1), patient(2, DOB="2/30/1980"), patient(3)]
         server.providers = [
             {

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from threading import Thread
+from threading import Event, Thread
 from xml.sax.saxutils import escape
 
 from lxml import etree
@@ -27,11 +27,11 @@ Record = dict[str, str]
 
 @dataclass
 class Reply:
-    """What a call is answered with instead of its list: a status and a body, after a silence."""
+    """What a call is answered with instead of its list: a status and a body, or with silence."""
 
     status: int = 200
     body: str | bytes = ""
-    silence: float = 0
+    is_silent: bool = False
     headers: dict[str, str] = field(default_factory=dict)
     cut_at: int | None = None
 
@@ -76,13 +76,14 @@ class TebraServer:
 
     def __init__(self, *, pace: float) -> None:
         self.pace = pace
+        self.closing = Event()
         self.patients: list[Record] = []
         self.appointments: list[Record] = []
         self.providers: list[Record] = []
         self.practices: list[Record] = [{"ID": "7", "PracticeName": PRACTICE}]
         self.trouble: dict[str, list[Reply]] = defaultdict(list)
         self.calls: list[tuple[str, dict[str, str]]] = []
-        self.too_early = 0
+        self.came_at: list[float] = []
         self.lacks: frozenset[str] = frozenset()
         self.wsdl_reply: Reply | None = None
         self.url = ""
@@ -103,8 +104,8 @@ class TebraServer:
             return Reply(status=500, body=fault("s:Server", "NullReferenceException"))
         asked = {etree.QName(each).localname: each.text or "" for each in criteria}
         self.calls.append((method, asked))
+        self.came_at.append(time.monotonic())
         if self._is_too_early(method):
-            self.too_early += 1
             return throttled(method)
         if self.trouble[method]:
             return self.trouble[method].pop(0)
@@ -140,8 +141,8 @@ def _list(method: str, records: list[Record]) -> str:
 
 
 @contextmanager
-def tebra_server(*, pace: float = 0.001) -> Iterator[TebraServer]:
-    """A server in a thread, with nothing in it."""
+def tebra_server(*, pace: float = 0) -> Iterator[TebraServer]:
+    """A server in a thread, with nothing in it; `pace` multiplies the time that it wants between two calls."""
     tebra = TebraServer(pace=pace)
 
     class Handler(BaseHTTPRequestHandler):
@@ -155,8 +156,10 @@ def tebra_server(*, pace: float = 0.001) -> Iterator[TebraServer]:
             self._send(tebra.answer(self.headers.get("SOAPAction", ""), body))
 
         def _send(self, reply: Reply) -> None:
+            if reply.is_silent:
+                tebra.closing.wait()
+                return
             data = reply.body.encode() if isinstance(reply.body, str) else reply.body
-            time.sleep(reply.silence)
             self.send_response(reply.status)
             for name, value in ({"Content-Type": "text/xml; charset=utf-8"} | reply.headers).items():
                 self.send_header(name, value)
@@ -176,5 +179,6 @@ def tebra_server(*, pace: float = 0.001) -> Iterator[TebraServer]:
     try:
         yield tebra
     finally:
+        tebra.closing.set()
         server.shutdown()
         server.server_close()
