@@ -58,7 +58,11 @@ def has_ended(process: int, within_seconds: int = 60) -> bool:
 
 
 class Doomed(Aide):
-    """Dies while it is asked for the second time."""
+    """Stopped before it can answer anything; dies while it is asked for the second time."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        os.kill(process_of(self), signal.SIGSTOP)
 
     def ask(self, work: Sequence[Work]) -> int:
         if self._asked == 1:

@@ -159,7 +159,7 @@ class BulkServer:
     def await_that(self, is_so: Callable[["BulkServer"], bool]) -> None:
         """Wait until a request has made it so."""
         with self._changed:
-            assert self._changed.wait_for(lambda: is_so(self), timeout=20)
+            assert self._changed.wait_for(lambda: is_so(self), timeout=60)
 
     def release(self) -> None:
         """Let what is stalled go on."""

@@ -36,7 +36,7 @@ def bring(
     is_first: bool = False,
     patience: Patience = SWIFT,
     told: list[str] | None = None,
-    wait_seconds: float = 10,
+    wait_seconds: float = 60,
     request: dict[str, Any] | None = None,
     **terms: Any,
 ) -> ExportOutcome:

@@ -87,7 +87,7 @@ def test_killed_at_chosen_points_in_turn(pristine: Path, undisturbed: State, tmp
     folder = copied(pristine, tmp_path)
     for point in CHAINS[chain]:
         with start(folder, point) as process:
-            process.communicate(timeout=30)
+            process.communicate(timeout=120)
         assert process.returncode == -signal.SIGKILL
         assert state_of(folder) != undisturbed
     main(folder, "never")
