@@ -2,7 +2,15 @@
 
 import gc
 
+from hypothesis import HealthCheck, settings
+
 _OBJECTS_BETWEEN_COLLECTIONS = 50_000
+
+# The same examples wherever and whenever, and no example fails for being slow: other work may have the cores.
+settings.register_profile(
+    "everywhere", deadline=None, derandomize=True, database=None, suppress_health_check=[HealthCheck.too_slow]
+)
+settings.load_profile("everywhere")
 
 
 def pytest_collection_finish() -> None:

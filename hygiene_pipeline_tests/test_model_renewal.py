@@ -92,7 +92,7 @@ STATEMENTS = {
 }
 
 
-@settings(deadline=None, max_examples=12)
+@settings(max_examples=12)
 @given(nights=st.lists(st.lists(CHANGE, max_size=12), min_size=1, max_size=4))
 def test_it_is_always_the_table_that_would_be_made_whole(
     models: dict[str, Model], nights: list[list[tuple[str, str, str]]]

@@ -232,7 +232,7 @@ def test_a_file_that_cannot_be_continued_comes_anew(
     drops=st.lists(st.integers(min_value=0, max_value=8_000), max_size=6),
     options=st.fixed_dictionaries({name: st.booleans() for name in ("takes_ranges", "has_tags", "packs")}),
 )
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 def test_wherever_it_breaks_off_every_byte_arrives_once(
     running: BulkServer, drops: list[int], options: dict[str, bool]
 ) -> None:

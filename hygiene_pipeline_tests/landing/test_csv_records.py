@@ -25,7 +25,7 @@ def records(text):
     return CON.execute("select line, text, fields from landing_record order by line").fetchall()
 
 
-@settings(max_examples=30, deadline=None, derandomize=True)
+@settings(max_examples=30)
 @given(ROWS)
 def test_what_a_csv_writer_wrote_comes_back_with_its_lines(rows):
     buffer = io.StringIO()
@@ -39,7 +39,7 @@ def test_what_a_csv_writer_wrote_comes_back_with_its_lines(rows):
     assert read == [(line, list(row)) for line, row in zip(lines, rows, strict=True)]
 
 
-@settings(max_examples=30, deadline=None, derandomize=True)
+@settings(max_examples=30)
 @given(ROWS)
 def test_a_record_is_the_same_whether_or_not_its_fields_were_quoted(rows):
     def written(quoting):
@@ -50,7 +50,7 @@ def test_a_record_is_the_same_whether_or_not_its_fields_were_quoted(rows):
     assert written(csv.QUOTE_MINIMAL) == written(csv.QUOTE_ALL)
 
 
-@settings(max_examples=30, deadline=None, derandomize=True)
+@settings(max_examples=30)
 @given(st.lists(st.text(st.sampled_from('ab",'), min_size=1, max_size=8), min_size=1, max_size=8))
 def test_no_line_is_lost_whatever_its_quotes(lines):
     read = records("\n".join(["x,y", *lines]))
@@ -62,7 +62,7 @@ def desk(tmp_path_factory):
     return Desk(tmp_path_factory.mktemp("landing"))
 
 
-@settings(max_examples=15, deadline=None, derandomize=True)
+@settings(max_examples=15)
 @given(content=st.binary(max_size=80))
 def test_no_bytes_break_the_loader(desk, content):
     loaded = desk.take("pm/patients.csv", b"pm_patient_id,first_name\n1,Ann\n" + content + b"\n")

@@ -109,7 +109,7 @@ RESOURCES = st.one_of(
 )
 
 
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=12)
 @given(st.lists(st.lists(RESOURCES, max_size=4), min_size=2, max_size=4))
 def test_files_taken_in_one_go_give_the_rows_of_files_taken_one_by_one(documents: list[list[dict[str, Any]]]) -> None:
     contents = [json.dumps(document).encode() for document in documents]

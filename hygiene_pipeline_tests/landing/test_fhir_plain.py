@@ -200,7 +200,7 @@ def test_what_stands_once_at_the_top_stands_nowhere_else(
 
 @pytest.mark.parametrize("resource", RESOURCES)
 def test_who_passes_has_no_fault_and_is_not_suspicious(con: duckdb.DuckDBPyConnection, resource: str) -> None:
-    @settings(max_examples=3, deadline=None, derandomize=True)
+    @settings(max_examples=3)
     @given(st.lists(odd_lines(resource), min_size=60, max_size=60))
     def check(lines: list[bytes]) -> None:
         wrongly = plain_lines(con, resource, lines) - sound_lines(con, resource, lines)

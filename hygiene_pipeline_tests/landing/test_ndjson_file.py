@@ -17,7 +17,7 @@ _LINE = st.sampled_from(
 
 @pytest.mark.parametrize("is_gzip", [False, True])
 @pytest.mark.parametrize("block_bytes", [1, 7, 1 << 20])
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(lines=st.lists(_LINE, max_size=12), has_bom=st.booleans(), is_ended=st.booleans())
 def test_lines_are_those_between_newlines(
     lines: list[bytes], has_bom: bool, is_ended: bool, block_bytes: int, is_gzip: bool

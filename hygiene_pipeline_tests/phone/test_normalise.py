@@ -92,7 +92,7 @@ def test_another_region_to_dial_from(region: str) -> None:
     assert_is_the_librarys(AWKWARD + variations(examples(), draw, 300), region, worth_a_plan=20)
 
 
-@settings(max_examples=15, derandomize=True, deadline=None)
+@settings(max_examples=15)
 @given(st.lists(st.text("0123456789+() -./x#;,ext1\u00a0\u2013\u0660\uff11Aa", max_size=24), unique=True, max_size=40))
 def test_whatever_anybody_types(texts: list[str]) -> None:
     assert_is_the_librarys(texts, worth_a_plan=3)

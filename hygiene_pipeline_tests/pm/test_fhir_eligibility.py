@@ -134,7 +134,7 @@ VALUES = st.recursive(
 )
 
 
-@settings(max_examples=40, deadline=None, derandomize=True)
+@settings(max_examples=40)
 @given(st.dictionaries(st.sampled_from([*RESPONSE, "error", "contained"]), VALUES | st.dictionaries(st.text(), VALUES)))
 def test_no_resource_breaks_the_reader(changes):
     assert read({**RESPONSE, **changes}) is not None

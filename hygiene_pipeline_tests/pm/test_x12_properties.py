@@ -76,7 +76,7 @@ def kept(found: list[EligibilityAnswer | Unusable]) -> set[str]:
     return {mark for text in texts for mark in MARK.findall(re.sub(r"[\r\n]", "", text))}
 
 
-@settings(max_examples=100, deadline=None, derandomize=True)
+@settings(max_examples=100)
 @given(interchange_texts())
 def test_every_transaction_ends_as_an_answer_or_in_quarantine(text):
     found = read(text)
@@ -84,14 +84,14 @@ def test_every_transaction_ends_as_an_answer_or_in_quarantine(text):
     assert all(each.original.strip() for each in found if isinstance(each, Unusable))
 
 
-@settings(max_examples=100, deadline=None, derandomize=True)
+@settings(max_examples=100)
 @given(interchange_texts(), st.data())
 def test_a_file_cut_anywhere_loses_nothing_that_came(text, data):
     came = text[: data.draw(st.integers(1, len(text)))]
     assert kept(read(came)) >= set(MARK.findall(re.sub(r"[\r\n]", "", came)))
 
 
-@settings(max_examples=100, deadline=None, derandomize=True)
+@settings(max_examples=100)
 @given(interchange_texts(), st.data())
 def test_no_damage_breaks_the_reader(text, data):
     begin = data.draw(st.integers(0, len(text)))
@@ -101,7 +101,7 @@ def test_no_damage_breaks_the_reader(text, data):
     assert bool(read(damaged)) == bool(damaged.strip())
 
 
-@settings(max_examples=60, deadline=None, derandomize=True)
+@settings(max_examples=60)
 @given(st.lists(BODY, min_size=1, max_size=4), st.integers(0, 3), st.integers(1, 20))
 def test_a_lost_segment_costs_its_own_transaction_and_no_other(bodies, hit, place):
     transactions = [
@@ -126,7 +126,7 @@ def said_of(answer: EligibilityAnswer) -> tuple[str, str, str]:
     return MARK.findall(answer.evidence_ref)[0], answer.result, answer.message
 
 
-@settings(max_examples=100, deadline=None, derandomize=True)
+@settings(max_examples=100)
 @given(st.text(max_size=60))
 def test_any_text_is_read_or_rejected(text):
     assert bool(read(text)) == bool(text.strip())

@@ -108,8 +108,6 @@ def said(draw: st.DrawFn) -> str:
 # Every example builds the real models twice: to make a failure smaller would take minutes.
 @settings(
     max_examples=5,
-    deadline=None,
-    derandomize=True,
     phases=[Phase.generate],
     suppress_health_check=list(HealthCheck),
 )

@@ -247,7 +247,7 @@ def towns(prefix: str) -> st.SearchStrategy[list[Record]]:
     )
 
 
-THOROUGH = settings(max_examples=2, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
+THOROUGH = settings(max_examples=2, suppress_health_check=list(HealthCheck))
 
 
 @THOROUGH

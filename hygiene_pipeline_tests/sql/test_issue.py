@@ -320,7 +320,7 @@ NIGHTS = st.lists(
 )
 
 
-@settings(max_examples=4, deadline=None, derandomize=True)
+@settings(max_examples=4)
 @given(NIGHTS)
 def test_whatever_the_nights_bring_the_ledger_holds_together(nights: list[set[str]]) -> None:
     bed = ledger_bed("c1", "c2", "c3")

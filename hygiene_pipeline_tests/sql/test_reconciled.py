@@ -111,7 +111,7 @@ SAID = st.tuples(
 FIELD = st.sampled_from(["phone", "care_status", "last_name", "sms_opt_out", "referring_provider_npi", "unheard_of"])
 
 
-@settings(max_examples=5, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
+@settings(max_examples=5, suppress_health_check=list(HealthCheck))
 @given(st.lists(st.tuples(FIELD, st.lists(SAID, min_size=1, max_size=6)), min_size=20, max_size=40))
 def test_decisions_hold_whatever_was_said(drawn: list[tuple[str, list[Said]]]) -> None:
     rows = [row for turn, (field, said) in enumerate(drawn) for row in candidates(f"p{turn}", field, said)]

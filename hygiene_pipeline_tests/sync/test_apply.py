@@ -261,7 +261,7 @@ edits = st.dictionaries(st.sampled_from(sorted(EDITABLE)), st.integers(0, 2), ma
 )
 
 
-@settings(max_examples=12, derandomize=True, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=12, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     wanted=st.sets(st.sampled_from(sorted(ALL_KINDS)), min_size=1), before=edits, after=edits, batch=st.integers(1, 5)
 )

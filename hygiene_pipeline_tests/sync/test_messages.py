@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo
 
 import duckdb
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
@@ -359,7 +359,6 @@ def test_hours(case: str) -> None:
     assert next_opening(at, zone=NEW_YORK, from_hour=9, to_hour=20) == opening
 
 
-@settings(derandomize=True, deadline=None)
 @given(at=st.datetimes(min_value=datetime(2020, 1, 1), max_value=datetime(2030, 1, 1), timezones=st.just(UTC)))  # noqa: DTZ001
 def test_an_opening_is_within_hours_and_within_a_day(at: datetime) -> None:
     opening = next_opening(at, zone=NEW_YORK, from_hour=9, to_hour=20)
