@@ -15,6 +15,7 @@ from hygiene_pipeline_tests.night.test_repeatable import practice, the_next_day
 KILLS = 10
 # Each row is killed so often, one rerun after another, before a rerun is left alone and looked at.
 KILLS_IN_A_ROW = 5
+AIMS = 3
 
 
 class Nights:
@@ -58,9 +59,28 @@ def left_by(folder: Path) -> tuple[object, ...]:
     return bed.tables(), bed.crm(), sorted(written, key=lambda entry: str(entry["change_id"]))
 
 
+def killed_at(moment: float, nights: Nights, folder: Path, cost: float) -> tuple[bool, float]:
+    """Kill a night at this share of it; whether that came in time, and what a night costs at most, in CPU seconds.
+
+    What else the machine does makes the same night cost half as much again, so one that ends before its kill is taken
+    back and killed earlier.
+    """
+    for _ in range(AIMS):
+        before = shutil.copytree(folder, folder.with_name("before"))
+        ended, used = nights.run(folder, SECOND, kill_after=moment * cost)
+        if ended == "killed":
+            shutil.rmtree(before)
+            return True, cost
+        assert ended == "done"
+        shutil.rmtree(folder)
+        before.rename(folder)
+        cost = min(cost, used)
+    return False, cost
+
+
 def test_killed_at_ten_moments(nights: Nights, pristine: Path, tmp_path: Path) -> None:
     alone = shutil.copytree(pristine, tmp_path / "alone")
-    ended, seconds = nights.run(alone, SECOND)
+    ended, cost = nights.run(alone, SECOND)
     assert ended == "done"
     expected = left_by(alone)
 
@@ -71,8 +91,8 @@ def test_killed_at_ten_moments(nights: Nights, pristine: Path, tmp_path: Path) -
     for row in range(0, KILLS, KILLS_IN_A_ROW):
         folder = shutil.copytree(pristine, tmp_path / f"row{row}")
         for moment in moments[row : row + KILLS_IN_A_ROW]:
-            ended, _ = nights.run(folder, SECOND, kill_after=moment * seconds)
-            killed += ended == "killed"
+            is_killed, cost = killed_at(moment, nights, folder, cost)
+            killed += is_killed
         assert nights.run(folder, SECOND)[0] == "done"
         assert left_by(folder) == expected, f"killed at {moments[row : row + KILLS_IN_A_ROW]} of the night"
     # A kill after the last write may come too late to be one.
