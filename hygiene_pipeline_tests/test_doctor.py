@@ -1,7 +1,8 @@
 """The doctor finds what would stop tonight's run, names the way out, and changes nothing."""
 
 import socket
-from contextlib import closing
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -106,19 +107,30 @@ def settle(own: PracticeFolders, **receive: object) -> None:
     path.write_text(yaml.safe_dump({**yaml.safe_load(path.read_text()), "receive": receive}))
 
 
+@contextmanager
+def closed_door() -> Iterator[socket.socket]:
+    """A port of this machine that nobody listens at, and that nobody else can take meanwhile."""
+    with socket.socket() as door:
+        door.bind(("127.0.0.1", 0))
+        yield door
+
+
 def test_a_receiver_that_stands_at_its_door_is_seen(own: PracticeFolders) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as door:
+    with closed_door() as door:
         port = door.getsockname()[1]
         settle(own, mllp={"port": port})
+        finding = found("receive mllp")
+        assert (finding.told, finding.is_fine) == (f"127.0.0.1:{port} is closed; hygiene listen opens it", True)
+        door.listen()
         assert found("receive mllp").told == f"127.0.0.1:{port} is open"
-    finding = found("receive mllp")
-    assert (finding.told, finding.is_fine) == (f"127.0.0.1:{port} is closed; hygiene listen opens it", True)
 
 
 def test_a_webhook_tells_of_its_secret(own: PracticeFolders, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert found("receive webhook").told.endswith("hygiene webhook opens it and makes its secret")
-    monkeypatch.setenv("HYGIENE_KEY_RIVERSIDE_WEBHOOK", "ab" * 32)
-    assert found("receive webhook").told.endswith("hygiene webhook opens it")
+    with closed_door() as door:
+        settle(own, webhook={"port": door.getsockname()[1]})
+        assert found("receive webhook").told.endswith("hygiene webhook opens it and makes its secret")
+        monkeypatch.setenv("HYGIENE_KEY_RIVERSIDE_WEBHOOK", "ab" * 32)
+        assert found("receive webhook").told.endswith("hygiene webhook opens it")
 
 
 @pytest.mark.parametrize("door", ["mllp", "webhook"])
