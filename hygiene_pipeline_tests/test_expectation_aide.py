@@ -83,6 +83,7 @@ def test_one_that_was_killed_is_replaced_what_it_had_is_lost_and_a_build_outlive
     number = first.ask(work("1"))
     # The first look is lost with it; the table is then built aside, and another process looks at it.
     assert build_model(bed.con, model).failures == ()
+    assert first._asked == 2
     with pytest.raises(AideLostError, match="ended"):
         first.answer(number)
     with pytest.raises(AideLostError, match="ended"):

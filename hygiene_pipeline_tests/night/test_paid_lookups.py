@@ -11,7 +11,7 @@ import pytest
 from hygiene_pipeline.definitions import defs
 from hygiene_pipeline_tests.night.bed import PRACTICE, TinyPractice
 from hygiene_pipeline_tests.night.systems import phone_of
-from hygiene_pipeline_tests.phone.vendor_server import Call, Reply, serving, twilio_body
+from hygiene_pipeline_tests.phone.vendor_server import PATIENCE_SECONDS, Call, Reply, serving, twilio_body
 
 PEOPLE = 3
 GONE = phone_of(2)
@@ -34,7 +34,8 @@ def with_vendor(root: Path, url: str) -> TinyPractice:
     """Three people whose numbers nobody validated for long, and Twilio at `url`."""
     bed = TinyPractice(root, people=PEOPLE)
     file = root / "practices" / f"{PRACTICE}.yaml"
-    part = f"{{kind: twilio, account_sid: AC00000000, base_url: '{url}', attempts: 1}}"
+    patience = f"attempts: 1, timeout_seconds: {PATIENCE_SECONDS}"
+    part = f"{{kind: twilio, account_sid: AC00000000, base_url: '{url}', {patience}}}"
     text = file.read_text().replace("phone_lookup: {kind: files}", f"phone_lookup: {part}")
     file.write_text(text + "baa: [{vendor: twilio, signed_on: 2026-01-15}]\n")
     key = root / "keys" / PRACTICE / "twilio.key"
@@ -50,7 +51,7 @@ class Story:
     def __init__(self, root: Path) -> None:
         is_locked = [True]
         # A number that is not yet out when a refusal comes stays due, so the vendor refuses once all three are out.
-        all_out = threading.Barrier(PEOPLE, timeout=60)
+        all_out = threading.Barrier(PEOPLE, timeout=PATIENCE_SECONDS)
 
         def script(call: Call) -> Reply:
             if is_locked[0]:

@@ -13,6 +13,7 @@ from hygiene_pipeline.policies.tables import write_policy_tables
 from hygiene_pipeline.practice import Practice, load_practice
 from hygiene_pipeline.sync import lookup_tables
 from hygiene_pipeline.warehouse import Warehouse, open_warehouse
+from hygiene_pipeline_tests.phone.vendor_server import PATIENCE_SECONDS
 from hygiene_pipeline_tests.shapes import PRACTICE
 
 AS_OF = datetime.fromisoformat("2026-03-20T07:00:00+00:00")
@@ -32,10 +33,10 @@ class LookupBed:
     def __init__(self, root: Path, url: str = "https://vendor.test", **lookup: Any) -> None:
         self.root = root
         self.keys = root / "keys"
-        twilio = {"kind": "twilio", "account_sid": "AC00000000", "base_url": url, "per_second": 1000, **lookup}
+        twilio = {"kind": "twilio", "account_sid": "AC00000000", "base_url": url, "per_second": 1000}
         self.content: dict[str, Any] = {
             **PRACTICE,
-            "phone_lookup": twilio,
+            "phone_lookup": {**twilio, "timeout_seconds": PATIENCE_SECONDS, **lookup},
             "baa": [{"vendor": "twilio", "signed_on": "2026-01-15"}],
         }
         (self.keys / PRACTICE["practice"]).mkdir(parents=True, exist_ok=True)
