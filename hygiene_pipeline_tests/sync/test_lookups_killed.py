@@ -14,6 +14,11 @@ CONCURRENCY = 8
 NUMBERS = 2000
 
 
+def at_once(call: Call) -> Reply:
+    """An answer that takes a moment."""
+    return Reply(body=twilio_body(call), after=0.001)
+
+
 def start(folder: Path, server: VendorServer) -> subprocess.Popen[bytes]:
     module = "hygiene_pipeline_tests.sync.killed_lookups"
     command = [sys.executable, "-m", module, str(folder), server.url, str(CONCURRENCY)]
@@ -33,15 +38,16 @@ def kill_when(process: subprocess.Popen[bytes], kept: int) -> None:
 
 def test_killed_in_the_middle_of_two_thousand(tmp_path: Path) -> None:
     """The vendor falls silent after 900 answers; when all of them are kept, the process dies with calls under way."""
-    is_silent, begun = [True], [0]
+    begun = [0]
 
     def script(call: Call) -> Reply:
         with server.lock:
             begun[0] += 1
-            is_held = is_silent[0] and begun[0] > 900
-        return Reply(status=HOLD) if is_held else Reply(body=twilio_body(call), after=0.001)
+            is_held = begun[0] > 900
+        return Reply(status=HOLD) if is_held else at_once(call)
 
-    with serving(script) as server:
+    # The next run asks at another address: what the killed one sent may be read late here, and is not answered.
+    with serving(script) as server, serving(at_once) as next_server:
         bed = LookupBed(tmp_path, server.url, concurrency=CONCURRENCY)
         bed.lay_plan(NUMBERS)
         with start(tmp_path, server) as process:
@@ -50,11 +56,11 @@ def test_killed_in_the_middle_of_two_thousand(tmp_path: Path) -> None:
         assert sum(server.answered.values()) == 900
         under_way = {row["phone"] for row in bed.rows("select phone from sync.phone_lookup_call where state = 'asked'")}
         assert 0 < len(under_way) <= 2 * CONCURRENCY
-        is_silent[0] = False
-        main(tmp_path, server.url, CONCURRENCY)
+        main(tmp_path, next_server.url, CONCURRENCY)
     assert bed.states() == {"answered": NUMBERS, "lost": len(under_way)}
-    assert server.answered == {number(place): 1 for place in range(NUMBERS)}, "each is paid for once, none is missed"
-    asked_again = {phone for phone, times in server.seen.items() if times > 1}
+    answered, seen = server.answered + next_server.answered, server.seen + next_server.seen
+    assert answered == {number(place): 1 for place in range(NUMBERS)}, "each is paid for once, none is missed"
+    asked_again = {phone for phone, times in seen.items() if times > 1}
     assert asked_again <= under_way
     assert len(asked_again) <= CONCURRENCY
     assert (
@@ -65,7 +71,7 @@ def test_killed_in_the_middle_of_two_thousand(tmp_path: Path) -> None:
 
 def test_killed_at_any_moment(tmp_path: Path) -> None:
     moment = random.Random(20260320).randrange(20, 90)
-    with serving(lambda call: Reply(body=twilio_body(call), after=0.001)) as server:
+    with serving(at_once) as server:
         bed = LookupBed(tmp_path, server.url, concurrency=CONCURRENCY)
         bed.lay_plan(150)
         with start(tmp_path, server) as process:
