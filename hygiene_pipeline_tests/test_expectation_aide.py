@@ -3,7 +3,7 @@
 import os
 import select
 import signal
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -70,14 +70,22 @@ class Doomed(Aide):
         return super().ask(work)
 
 
+@pytest.fixture
+def first() -> Iterator[Aide]:
+    made = Doomed()
+    yield made
+    made.leave()
+
+
 # Stands first: those that follow ask the process that replaces the one killed here.
-def test_one_that_was_killed_is_replaced_what_it_had_is_lost_and_a_build_outlives_it(tmp_path: Path) -> None:
+def test_one_that_was_killed_is_replaced_what_it_had_is_lost_and_a_build_outlives_it(
+    tmp_path: Path, first: Aide
+) -> None:
     bed = Bed()
     bed.table("raw.person", CLEAN, TYPES)
     model = person(tmp_path, PHONE)
     for known in expectation_aide._aides:
         known.leave()
-    first = Doomed()
     expectation_aide._aides[:] = [first]
     assert aide() is first
     number = first.ask(work("1"))

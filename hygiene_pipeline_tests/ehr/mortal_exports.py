@@ -60,6 +60,9 @@ def client() -> httpx.Client:
 
 
 def main() -> None:
+    # Retries are logged to stdout: only our own words go to whoever reads there, all else goes to stderr.
+    words = os.fdopen(os.dup(sys.stdout.fileno()), "w", buffering=1, encoding="utf-8")
+    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
     for line in sys.stdin:
         folder, url, renames = line.split()
         child = os.fork()
@@ -67,14 +70,10 @@ def main() -> None:
             die_before_rename(int(renames))
             bring(Path(folder), url)
             os._exit(0)
-        say(str(child))
+        words.write(f"{child}\n")
         _, status = os.waitpid(child, 0)
-        say({0: "done", -signal.SIGKILL: "killed"}.get(os.waitstatus_to_exitcode(status), "failed"))
-
-
-def say(word: str) -> None:
-    sys.stdout.write(f"{word}\n")
-    sys.stdout.flush()
+        ended = {0: "done", -signal.SIGKILL: "killed"}.get(os.waitstatus_to_exitcode(status), "failed")
+        words.write(f"{ended}\n")
 
 
 def die_before_rename(number: int) -> None:

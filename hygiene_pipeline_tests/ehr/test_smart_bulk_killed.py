@@ -4,7 +4,9 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -19,16 +21,28 @@ class Exports:
 
     def __init__(self, process: "subprocess.Popen[str]") -> None:
         self._process = process
+        self._running: int | None = None
 
     def start(self, landing: Path, server: BulkServer, *, die_before_rename: int = 0) -> int:
         """Begin an export; its process id."""
+        self.end()
         assert self._process.stdin
         self._process.stdin.write(f"{landing} {server.base_url} {die_before_rename}\n")
         self._process.stdin.flush()
-        return int(self._line())
+        self._running = int(self._line())
+        return self._running
 
     def ended(self) -> str:
-        return self._line()
+        found = self._line()
+        self._running = None
+        return found
+
+    def end(self) -> None:
+        """End what a failed test has left, so that no other fails with it."""
+        if self._running is not None:
+            with suppress(ProcessLookupError):
+                os.kill(self._running, signal.SIGKILL)
+            self.ended()
 
     def _line(self) -> str:
         assert self._process.stdout
@@ -39,7 +53,9 @@ class Exports:
 def exports() -> Iterator[Exports]:
     command = [sys.executable, "-m", "hygiene_pipeline_tests.ehr.mortal_exports"]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
-        yield Exports(process)
+        exports = Exports(process)
+        yield exports
+        exports.end()
         process.communicate()
 
 
@@ -75,7 +91,9 @@ def test_killed_in_the_middle_of_a_file(server: BulkServer, exports: Exports, tm
     process = exports.start(tmp_path, server)
     server.await_that(lambda it: it.stalled == 1)
     part = tmp_path / ".export" / "work" / "00000.part"
+    until = time.monotonic() + 60
     while not part.exists() or part.stat().st_size < 1_000_000:
+        assert time.monotonic() < until
         os.sched_yield()
     kill(exports, process)
     server.release()
