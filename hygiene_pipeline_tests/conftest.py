@@ -1,10 +1,15 @@
 """What holds for every test."""
 
 import gc
+import os
 
 from hypothesis import HealthCheck, settings
 
 _OBJECTS_BETWEEN_COLLECTIONS = 50_000
+
+# By these a machine without a terminal has all that is printed coloured, which no test is about.
+for _name in ("FORCE_COLOR", "PY_COLORS", "GITHUB_ACTIONS"):
+    os.environ.pop(_name, None)
 
 # The same examples wherever and whenever, and no example fails for being slow: other work may have the cores.
 settings.register_profile(
