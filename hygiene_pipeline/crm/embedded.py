@@ -70,7 +70,7 @@ class EmbeddedCrm(Crm):
     CRMs one can buy. For one thread at a time.
     """
 
-    batch_size = 250
+    batch_size = 1000
 
     def __init__(self, path: Path) -> None:
         self._path = path
