@@ -85,9 +85,10 @@ def receive_notifications(practice_id: str, *, tell: Callable[[str], None]) -> N
             **_tls_of_uvicorn(settings.tls),
         )
     )
-    # uvicorn stops at a signal and then raises it again; to be told to stop is no failure.
+    # uvicorn listens for signals only while it runs, and then raises again what stopped it, which is no failure. What
+    # comes before that stops it as soon as it begins.
     for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: None)
+        signal.signal(number, lambda *_: setattr(server, "should_exit", True))
     scheme = "https" if settings.tls else "http"
     tell(f"{scheme}://{settings.host}:{opened.getsockname()[1]}{PATH}")
     server.run(sockets=[opened])

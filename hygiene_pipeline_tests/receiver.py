@@ -22,6 +22,7 @@ crm: {kind: embedded, sync: apply}
 staff: [{id: manager-1, role: practice_manager}]
 receive: %s
 """
+ANY_PORT = "{mllp: {port: 0}, webhook: {port: 0}}"
 
 
 @dataclass(frozen=True)
@@ -51,15 +52,20 @@ def landing(root: Path) -> Path:
     return PracticeFolders(root=root / "data" / PRACTICE).landing / PLACES["ehr_events"].folder
 
 
-@contextmanager
-def running(command: str, root: Path, *, settings: str = "{mllp: {port: 0}, webhook: {port: 0}}") -> Iterator[Receiver]:
-    """`hygiene listen` or `hygiene webhook`, open for senders."""
+def environment(root: Path, settings: str = ANY_PORT) -> dict[str, str]:
+    """Lay the practice below `root`; the environment of a process that is to find it."""
     (root / "practices").mkdir(exist_ok=True)
     (root / "practices" / f"{PRACTICE}.yaml").write_text(FILE % settings)
     folders = {f"HYGIENE_{name.upper()}": str(root / name) for name in ("practices", "data", "keys")}
+    return {**os.environ, **folders, "PYTHONDONTWRITEBYTECODE": ""}
+
+
+@contextmanager
+def running(command: str, root: Path, *, settings: str = ANY_PORT) -> Iterator[Receiver]:
+    """`hygiene listen` or `hygiene webhook`, open for senders."""
     process = subprocess.Popen(
         [sys.executable, "-m", "hygiene_pipeline.cli", command, "--practice", PRACTICE],
-        env={**os.environ, **folders, "PYTHONDONTWRITEBYTECODE": ""},
+        env=environment(root, settings),
         stderr=subprocess.PIPE,
         text=True,
     )

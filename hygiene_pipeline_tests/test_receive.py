@@ -3,6 +3,7 @@
 import re
 import ssl
 import subprocess
+import sys
 from concurrent.futures import ThreadPoolExecutor
 from itertools import count
 from pathlib import Path
@@ -17,7 +18,7 @@ from hygiene_pipeline.landing.inbox import FRAMES
 from hygiene_pipeline.settings.receive import Mllp, Webhook
 from hygiene_pipeline_tests.ehr.sender import Sender, connected
 from hygiene_pipeline_tests.ehr.test_hl7_v2 import message
-from hygiene_pipeline_tests.receiver import PRACTICE, landing, running
+from hygiene_pipeline_tests.receiver import PRACTICE, environment, landing, running
 
 
 def stored(root: Path) -> list[str]:
@@ -70,6 +71,17 @@ def test_it_stops_in_order_when_it_is_told_to(tmp_path: Path) -> None:
         assert sender.ask(message("ADT^A08", "M1")) == "AA"
         assert receiver.stop() == 0
     assert stored(tmp_path) == ["M1"]
+
+
+@pytest.mark.parametrize("receive", ["listen", "receive_notifications"])
+def test_it_stops_if_it_is_told_so_the_moment_it_is_open(tmp_path: Path, receive: str) -> None:
+    program = f"""
+import os, signal
+from hygiene_pipeline.receive import {receive}
+{receive}("{PRACTICE}", tell=lambda _: os.kill(os.getpid(), signal.SIGTERM))
+"""
+    ended = subprocess.run([sys.executable, "-c", program], env=environment(tmp_path), timeout=60, check=False)
+    assert ended.returncode == 0
 
 
 @pytest.fixture(scope="module")
