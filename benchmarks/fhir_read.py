@@ -2,10 +2,10 @@
 
     .venv/bin/python benchmarks/fhir_read.py --megabytes 1000
 
-Writes a Patient and an Encounter export (half each, fictional) into a temporary folder and prints, for each, seconds by
-the clock and of processor time, their ratios, and what a night costs on which nothing changed: in a warehouse as a
-practice has it, and in memory, where nothing is compressed, encrypted or written by either. At the end the peak memory
-of the process. While others use the machine, only the processor time says much.
+Writes a Patient and an Encounter export (half each, fictional) into a temporary folder and prints, for each and for
+both together, seconds by the clock and of processor time, their ratios, and what a night costs on which nothing
+changed: in a warehouse as a practice has it, and in memory, where nothing is compressed, encrypted or written by
+either. At the end the peak memory of the process. While others use the machine, only the processor time says much.
 """
 
 import argparse
@@ -100,6 +100,13 @@ class Cost:
     wall: float
     cpu: float
 
+    def __add__(self, other: "Cost") -> "Cost":
+        return Cost(wall=self.wall + other.wall, cpu=self.cpu + other.cpu)
+
+
+Costs = dict[str, Cost]
+"""Of the bare read, the load, and the load of the same once more."""
+
 
 def cost_of(work: Callable[[], object]) -> Cost:
     """What it costs to do this once."""
@@ -119,8 +126,8 @@ def ready(con: duckdb.DuckDBPyConnection, threads: int) -> duckdb.DuckDBPyConnec
     return con
 
 
-def measure(con: duckdb.DuckDBPyConnection, place: str, name: str, path: Path, lines: int) -> None:
-    """Print the result of one resource type."""
+def measure(con: duckdb.DuckDBPyConnection, name: str, path: Path, lines: int) -> Costs:
+    """What one resource type costs."""
     types = ", ".join(f"\"{element.name}\": '{duckdb_type(element.shape)}'" for element in elements(name))
     columns = f"format = 'newline_delimited', columns = {{{types}}}"
     file = LandingFile(file_id="0" * 16, place="ehr", name=path.name, path=path, take_seq=1)
@@ -130,8 +137,13 @@ def measure(con: duckdb.DuckDBPyConnection, place: str, name: str, path: Path, l
     first = cost_of(lambda: loads.append(load_fhir(con, [file], extracted_at=AS_OF)))
     unchanged = cost_of(lambda: loads.append(load_fhir(con, [file], extracted_at=AS_OF)))
     assert loads == [Loaded(rows=lines, quarantined=0), Loaded(rows=0, quarantined=0)]
-    print(f"{name}, {place}, {path.stat().st_size / 1e6:.0f} MB, {lines:,} lines")
-    for label, cost in (("bare", bare), ("load", first), ("unchanged", unchanged)):
+    return {"bare": bare, "load": first, "unchanged": unchanged}
+
+
+def show(costs: Costs) -> None:
+    """Print seconds, and how fast each was beside the bare read."""
+    bare = costs["bare"]
+    for label, cost in costs.items():
         print(
             f"  {label:10} {cost.wall:6.2f} s   ratio {bare.wall / cost.wall:.2f}"
             f"   processor {cost.cpu:6.2f} s   ratio {bare.cpu / cost.cpu:.2f}"
@@ -148,14 +160,24 @@ def main() -> None:
     for name in ("Patient", "Encounter"):
         judge({"resourceType": name})
     seed = random.Random(1)
+    together: dict[str, Costs] = {}
     with tempfile.TemporaryDirectory() as folder:
         for name, resources in (("Patient", patients(seed)), ("Encounter", encounters(seed))):
             path = Path(folder) / f"{name}.ndjson"
             lines = write(path, resources, options.megabytes * 500_000)
+            found = {}
             with open_warehouse(Path(folder) / f"{name}.duckdb", key="ab" * 32) as warehouse:
-                measure(ready(warehouse.con, options.threads), "warehouse", name, path, lines)
+                found["warehouse"] = measure(ready(warehouse.con, options.threads), name, path, lines)
             with duckdb.connect(":memory:") as con:
-                measure(ready(con, options.threads), "memory", name, path, lines)
+                found["memory"] = measure(ready(con, options.threads), name, path, lines)
+            for place, costs in found.items():
+                print(f"{name}, {place}, {path.stat().st_size / 1e6:.0f} MB, {lines:,} lines")
+                show(costs)
+                before = together.get(place)
+                together[place] = {label: costs[label] + before[label] for label in costs} if before else costs
+    for place, costs in together.items():
+        print(f"both, {place}, {options.megabytes} MB")
+        show(costs)
     print(f"peak memory {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024:.0f} MB")
 
 
