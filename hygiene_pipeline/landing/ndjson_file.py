@@ -18,10 +18,15 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from hygiene_pipeline.warehouse import ROW_GROUP_ROWS
+
 BOM = b"\xef\xbb\xbf"
 _GZIP = b"\x1f\x8b"
 # DuckDB stores a batch as it is if that fills a row group of the warehouse; smaller ones it puts together, once more.
-_BLOCK = 48 << 20
+# Of much larger ones a file has too few for every thread to have one. The first block tells how long the lines are.
+_FIRST_BLOCK = 1 << 20
+_LONGEST_BLOCK = 48 << 20
+_LINES_AT_ONCE = ROW_GROUP_ROWS * 9 // 8
 _PEEK = 64 * 1024
 _PART = 256 * 1024
 _NEWLINE = 10
@@ -55,7 +60,7 @@ class _Block:
 class NdjsonFile:
     """Numbers and fetches the lines of one file, a block at a time."""
 
-    def __init__(self, path: Path, *, block_bytes: int = _BLOCK) -> None:
+    def __init__(self, path: Path, *, block_bytes: int | None = None) -> None:
         self.path = path
         with path.open("rb") as file:
             start = file.read(3)
@@ -130,9 +135,10 @@ class NdjsonFile:
         """The file in blocks of whole lines; a last line that nothing ends is ended."""
         rest = pa.py_buffer(b"")
         is_over = False
+        size = self._block_bytes or _FIRST_BLOCK
         with self._open() as file:
             while not is_over:
-                block = pa.allocate_buffer(rest.size + self._block_bytes + 1)
+                block = pa.allocate_buffer(rest.size + size + 1)
                 view = memoryview(block).cast("B")
                 view[: rest.size] = memoryview(rest).cast("B")
                 filled, is_over = self._fill(file, view, rest.size)
@@ -143,6 +149,7 @@ class NdjsonFile:
                 rest = block.slice(end, filled - end)
                 if end:
                     yield block.slice(0, end)
+                    size = self._block_bytes or max(size, _fitting(block.slice(0, end)))
 
     def _fill(self, file: BufferedReader | gzip.GzipFile, view: memoryview, start: int) -> tuple[int, bool]:
         """Read until the buffer is full but for one byte; where it is filled to, and whether the file ends there."""
@@ -169,6 +176,13 @@ def _read(file: BufferedReader | gzip.GzipFile, size: int) -> tuple[bytes, bool]
         return file.read1(size), False
     except (EOFError, zlib.error, gzip.BadGzipFile):
         return b"", True
+
+
+def _fitting(block: pa.Buffer) -> int:
+    """Bytes of about as many lines as are best taken at once, if all are as long as where this block begins."""
+    start = np.frombuffer(block, dtype=np.uint8)[:_FIRST_BLOCK]
+    lines = int(np.count_nonzero(start == _NEWLINE))
+    return min(_LONGEST_BLOCK, len(start) * _LINES_AT_ONCE // max(lines, 1))
 
 
 def _after_last_newline(block: pa.Buffer, filled: int) -> int:
