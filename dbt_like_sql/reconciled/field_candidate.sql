@@ -211,7 +211,20 @@ spelt as (
             when field in ('insurance_payer_id', 'insurance_member_id')
                 then regexp_replace(upper(value), '[^A-Z0-9]', '', 'g')
             when field in ('first_name', 'last_name', 'insurance_payer')
-                then regexp_replace(lower(strip_accents(value)), '[^a-z0-9]', '', 'g')
+                -- Where an accent may be left out in writing it folds; in other scripts a mark is a vowel, and without
+                -- it the name is another.
+                then regexp_replace(
+                    lower(
+                        case
+                            when regexp_matches(
+                                value, '[^\p{Latin}\p{Greek}\p{Cyrillic}\p{Arabic}\p{Hebrew}\p{Common}\p{Inherited}]'
+                            )
+                                then nfc_normalize(value)
+                            else strip_accents(value)
+                        end
+                    ),
+                    '[^\p{L}\p{M}\p{N}]|\p{Inherited}', '', 'g'
+                )
             when field = 'postal_code' then left(regexp_replace(value, '[^0-9]', '', 'g'), 5)
             when field = 'segments' then array_to_string(list_sort(string_split(value, ';')), ';')
             else lower(value)
