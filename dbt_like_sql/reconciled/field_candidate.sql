@@ -100,8 +100,11 @@ care as (
     select
         truth.patient_id,
         'ehr' as source,
-        truth.evidence_ref as source_id,
-        truth.evidence_ref,
+        unnest([
+            truth.evidence_ref,
+            -- Who has left the segments of every condition has left them by the event.
+            case when truth.leaves_segments then truth.evidence_ref else coalesce(truth.condition_ref, truth.evidence_ref) end
+        ]) as evidence_ref,
         unnest([
             {'field': 'care_status', 'value': truth.care_status, 'confirmed_at': coalesce(truth.event_at, truth.record_updated_at)},
             {
@@ -116,7 +119,9 @@ care as (
                     ))),
                     ';'
                 ),
-                'confirmed_at': coalesce(truth.condition_at, truth.event_at, truth.record_updated_at)
+                'confirmed_at': coalesce(
+                    case when not truth.leaves_segments then truth.condition_at end, truth.event_at, truth.record_updated_at
+                )
             }
         ]) as said,
     from reconciled.care_truth as truth
@@ -177,7 +182,7 @@ said as (
     union all
     select patient_id, source, source_id, evidence_ref, said from ehr
     union all
-    select patient_id, source, source_id, evidence_ref, said from care
+    select patient_id, source, evidence_ref as source_id, evidence_ref, said from care
     union all
     select patient_id, source, source_id, evidence_ref, said from coverage
     union all
