@@ -1,8 +1,6 @@
 """The doctor finds what would stop tonight's run, names the way out, and changes nothing."""
 
-import socket
-from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -11,13 +9,14 @@ import yaml
 from typer.testing import CliRunner
 
 from hygiene_pipeline.cli import app
-from hygiene_pipeline.crm.embedded import EmbeddedCrm
+from hygiene_pipeline.crm.embedded import EmbeddedCrm, as_row
 from hygiene_pipeline.doctor import examine
 from hygiene_pipeline.finding import Finding
 from hygiene_pipeline.folders import Folders, PracticeFolders
 from hygiene_pipeline.night import begin, open_night
 from hygiene_pipeline.privacy.keys import WAREHOUSE, key_for
 from hygiene_pipeline.warehouse import open_warehouse
+from hygiene_pipeline_tests.ports import closed_door
 
 NOW = datetime(2026, 3, 2, 7, tzinfo=UTC)
 SHIPPED = Path(__file__).parent.parent / "practices" / "riverside.yaml"
@@ -107,14 +106,6 @@ def settle(own: PracticeFolders, **receive: object) -> None:
     path.write_text(yaml.safe_dump({**yaml.safe_load(path.read_text()), "receive": receive}))
 
 
-@contextmanager
-def closed_door() -> Iterator[socket.socket]:
-    """A port of this machine that nobody listens at, and that nobody else can take meanwhile."""
-    with socket.socket() as door:
-        door.bind(("127.0.0.1", 0))
-        yield door
-
-
 def test_a_receiver_that_stands_at_its_door_is_seen(own: PracticeFolders) -> None:
     with closed_door() as door:
         port = door.getsockname()[1]
@@ -193,7 +184,7 @@ def test_an_unreadable_crm_is_told(own: PracticeFolders, content: bytes) -> None
 def test_a_crm_says_how_many_contacts_it_has(own: PracticeFolders) -> None:
     own.root.mkdir(parents=True)
     with closing(EmbeddedCrm(own.crm)) as crm:
-        crm.seed([{"contact_id": "c1"}, {"contact_id": "c2"}])
+        crm.seed(as_row({"contact_id": each}) for each in ("c1", "c2"))
     assert found("crm").told == "embedded, 2 contacts, sync apply"
 
 

@@ -41,7 +41,8 @@ create table if not exists write_log (
     version integer not null
 );
 """
-_INSERT = f"insert into contact ({_COLUMNS}) values ({', '.join('?' * len(CONTACT_COLUMNS))})"
+_VALUES = ", ".join(["nullif(?, '')"] * len(CONTACT_COLUMNS))
+_INSERT = f"insert into contact ({_COLUMNS}) values ({_VALUES})"
 _EDITABLE = frozenset(CONTACT_COLUMNS) - {"contact_id", "last_modified"}
 _EDITOR_OF_SYNC = "hygiene_pipeline"
 
@@ -57,6 +58,11 @@ class _Entry:
     after: str | None
     editor: str
     at: datetime
+
+
+def as_row(contact: Mapping[str, str | None]) -> tuple[str | None, ...]:
+    """A contact in the order of CONTACT_COLUMNS; what it does not name is nothing."""
+    return tuple(contact.get(column) for column in CONTACT_COLUMNS)
 
 
 class UnknownContactError(LookupError):
@@ -87,12 +93,11 @@ class EmbeddedCrm(Crm):
         """Let go of the file."""
         self._con.close()
 
-    def seed(self, rows: Iterable[Mapping[str, str | None]]) -> int:
-        """Fill an empty CRM; one that already has contacts is left alone. Returns how many were added."""
-        return self.seed_rows(map(_values, rows))
+    def seed(self, rows: Iterable[tuple[str | None, ...]]) -> int:
+        """Fill an empty CRM with contacts as `as_row` lays them out; one that already has some is left alone.
 
-    def seed_rows(self, rows: Iterable[tuple[str | None, ...]]) -> int:
-        """`seed`, each contact in the order of CONTACT_COLUMNS and without empty texts."""
+        Returns how many were added.
+        """
         with self._transaction() as con:
             if con.execute("select exists (select 1 from contact)").fetchone()[0]:
                 return 0
@@ -100,10 +105,9 @@ class EmbeddedCrm(Crm):
 
     def add(self, row: Mapping[str, str | None], *, editor: str, at: datetime) -> None:
         """A person creates a contact."""
-        values = {**dict(zip(CONTACT_COLUMNS, _values(row), strict=True)), "last_modified": _iso(at)}
+        contact_id = str(row["contact_id"])
         with self._transaction() as con:
-            con.execute(_INSERT, tuple(values.values()))
-            contact_id = str(values["contact_id"])
+            con.execute(_INSERT, as_row({**row, "last_modified": _iso(at)}))
             _log(con, _entry_of_person(contact_id, "contact_id", None, contact_id, editor=editor, at=at))
 
     def edit(self, contact_id: str, changes: Mapping[str, str | None], *, editor: str, at: datetime) -> None:
@@ -239,10 +243,6 @@ def _entry_of_person(
     contact_id: str, field: str, before: str | None, after: str | None, *, editor: str, at: datetime
 ) -> _Entry:
     return _Entry(change_id=None, contact_id=contact_id, field=field, before=before, after=after, editor=editor, at=at)
-
-
-def _values(row: Mapping[str, str | None]) -> tuple[str | None, ...]:
-    return tuple(row.get(column) or None for column in CONTACT_COLUMNS)
 
 
 def _iso(at: datetime) -> str:

@@ -53,13 +53,13 @@ def _seed(
     settle_seconds: float,
 ) -> Taken:
     taken = take(warehouse, practice, folders, [PLACE], as_of=as_of, settle_seconds=settle_seconds)
-    crm.seed_rows(_latest_contacts(warehouse))
+    crm.seed(_latest_contacts(warehouse))
     return taken[PLACE]
 
 
 def _latest_contacts(warehouse: Warehouse) -> list[tuple[str | None, ...]]:
     types = {column.name: column.type for column in EXTRACTS[PLACE].columns}
-    texts = ", ".join(f"nullif({_as_text(column, types[column])}, '')" for column in CONTACT_COLUMNS)
+    texts = ", ".join(_as_text(column, types[column]) for column in CONTACT_COLUMNS)
     return warehouse.con.execute(
         f"""select {texts} from raw.crm_contacts where not is_removed
             qualify row_number() over (

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from hygiene_pipeline.crm.embedded import EmbeddedCrm, UnknownContactError
+from hygiene_pipeline.crm.embedded import EmbeddedCrm, UnknownContactError, as_row
 from hygiene_pipeline.crm.protocol import CONTACT_COLUMNS, FieldChange, Given, Outcome
 
 AT = datetime(2026, 3, 2, 7, 0, tzinfo=UTC)
@@ -19,12 +19,11 @@ LATER = AT + timedelta(hours=1)
 @pytest.fixture
 def crm(tmp_path: Path) -> Iterator[EmbeddedCrm]:
     crm = EmbeddedCrm(tmp_path / "practice" / "crm.sqlite")
-    crm.seed(
-        [
-            {"contact_id": "C2", "first_name": "Bo", "phone": "617 253 0000", "last_modified": "2026-01-01T00:00:00Z"},
-            {"contact_id": "C1", "first_name": "Ana", "phone": "", "insurance_payer_id": "P1"},
-        ]
-    )
+    contacts = [
+        {"contact_id": "C2", "first_name": "Bo", "phone": "617 253 0000", "last_modified": "2026-01-01T00:00:00Z"},
+        {"contact_id": "C1", "first_name": "Ana", "phone": "", "insurance_payer_id": "P1"},
+    ]
+    crm.seed(map(as_row, contacts))
     yield crm
     crm.close()
 
@@ -46,7 +45,7 @@ def test_only_the_owner_reads_the_file_and_its_journals(crm: EmbeddedCrm, tmp_pa
 
 
 def test_only_an_empty_crm_is_seeded(crm: EmbeddedCrm) -> None:
-    assert crm.seed([{"contact_id": "C3"}]) == 0
+    assert crm.seed([as_row({"contact_id": "C3"})]) == 0
     assert [row["contact_id"] for row in crm.read_contacts()] == ["C1", "C2"]
 
 
@@ -161,7 +160,7 @@ def test_undo_leaves_what_a_person_changed_since(crm: EmbeddedCrm) -> None:
 def test_a_locked_file_is_a_failure_that_may_pass(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("hygiene_pipeline.crm.embedded._LOCK_TIMEOUT_SECONDS", 0.01)
     crm = EmbeddedCrm(tmp_path / "crm.sqlite")
-    crm.seed([{"contact_id": "C2", "phone": "617 253 0000"}])
+    crm.seed([as_row({"contact_id": "C2", "phone": "617 253 0000"})])
     other = sqlite3.connect(tmp_path / "crm.sqlite", isolation_level=None)
     other.execute("begin immediate")
     assert [result.outcome for result in crm.write([change()], at=AT)] == [Outcome.FAILED]
@@ -184,7 +183,7 @@ def test_a_missing_value_never_replaces_one() -> None:
 
 def test_three_thousand_changes_take_no_time(tmp_path: Path) -> None:
     crm = EmbeddedCrm(tmp_path / "crm.sqlite")
-    crm.seed({"contact_id": f"C{number}", "care_status": "active"} for number in range(3000))
+    crm.seed(as_row({"contact_id": f"C{number}", "care_status": "active"}) for number in range(3000))
     changes = [
         change(
             change_id=f"x{number}", contact_id=f"C{number}", field="care_status", expected="active", value="completed"

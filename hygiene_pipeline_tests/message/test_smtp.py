@@ -13,6 +13,7 @@ import pytest
 from hygiene_pipeline.message.protocol import ChannelDownError, ChannelRefusedError, Message, Receipt, Verdict
 from hygiene_pipeline.message.smtp import SmtpChannel, SmtpServer
 from hygiene_pipeline_tests.message.mail_server import BREAK_OFF, PASSWORD, USER, MailServer, certificate, mail_server
+from hygiene_pipeline_tests.ports import closed_door
 
 AT = datetime(2026, 3, 2, 15, 0, tzinfo=UTC)
 ADDRESS = "xyzzyq.silva@example.org"
@@ -171,10 +172,8 @@ def test_a_server_that_says_nothing_is_not_waited_for() -> None:
 
 @pytest.fixture
 def unused_port() -> Iterator[int]:
-    """A port that nobody listens at and nobody else can take meanwhile."""
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        yield int(taken.getsockname()[1])
+    with closed_door() as door:
+        yield int(door.getsockname()[1])
 
 
 @pytest.mark.parametrize(

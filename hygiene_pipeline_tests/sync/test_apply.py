@@ -9,7 +9,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from hygiene_pipeline.crm.embedded import EmbeddedCrm
+from hygiene_pipeline.crm.embedded import EmbeddedCrm, as_row
 from hygiene_pipeline.crm.files import FilesCrm
 from hygiene_pipeline.crm.protocol import FieldChange, Outcome, WriteResult
 from hygiene_pipeline.sync.outbox import apply_changes, plan_changes, sync_id_of, undo_changes
@@ -35,7 +35,7 @@ def bed(shared_bed: Bed) -> Bed:
 @pytest.fixture
 def crm(tmp_path: Path) -> Iterator[EmbeddedCrm]:
     crm = EmbeddedCrm(tmp_path / "crm.sqlite")
-    crm.seed([CRM_ROW])
+    crm.seed([as_row(CRM_ROW)])
     yield crm
     crm.close()
 
@@ -184,7 +184,7 @@ class BusyCrm(EmbeddedCrm):
 
 def test_a_failed_write_stays_in_the_outbox_until_it_succeeds(bed: Bed, tmp_path: Path) -> None:
     crm = BusyCrm(tmp_path / "crm.sqlite", calls=3)
-    crm.seed([CRM_ROW])
+    crm.seed([as_row(CRM_ROW)])
     plan(bed, phone=NEW_E164)
     attempts = []
     # The second pass is a rerun of the first: the same attempt.
@@ -279,7 +279,7 @@ def test_no_edit_is_overwritten_twice_is_once_and_undo_restores(
         leftover.unlink()
     crm = EmbeddedCrm(path)
     crm.batch_size = batch
-    crm.seed([CRM_ROW])
+    crm.seed([as_row(CRM_ROW)])
     plan(shared_bed, **{field: value for field, value in ALL_KINDS.items() if field in wanted})
     crm.edit("C1", before, editor="front-desk", at=AS_OF)
     as_edited = fields(crm)

@@ -13,7 +13,7 @@ from typing import Any
 import duckdb
 import pytest
 
-from hygiene_pipeline.crm.embedded import EmbeddedCrm
+from hygiene_pipeline.crm.embedded import EmbeddedCrm, as_row
 from hygiene_pipeline_tests.sync.bed import AS_OF, CRM_ROW, NEW_E164, Bed
 from hygiene_pipeline_tests.sync.killed_sync import main
 
@@ -36,7 +36,7 @@ def pristine(tmp_path_factory: pytest.TempPathFactory) -> Path:
     bed.con.execute("commit")
     bed.con.close()
     crm = EmbeddedCrm(folder / "crm.sqlite")
-    crm.seed({**CRM_ROW, "contact_id": f"C{number:02}"} for number in range(CONTACTS))
+    crm.seed(as_row({**CRM_ROW, "contact_id": f"C{number:02}"}) for number in range(CONTACTS))
     crm.edit("C07", {"city": "Lynn"}, editor="front-desk", at=AS_OF)
     crm.close()
     return folder
